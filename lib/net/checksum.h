@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Internet checksums: whole (RFC 1071) and incremental (RFC 1624, equation 3: HC' = ~(~HC + ~m + m')).
+//
+// An incremental change never looks at the payload, so a packet that arrives corrupt leaves corrupt, never repaired. Sums
+// are kept in 32 or 64 bits and folded once, with the end-around carry. All words are in network order as they lie in memory, which
+// one's complement addition allows on any byte order. Pure, any thread.
+#ifndef SLUICE_NET_CHECKSUM_H
+#define SLUICE_NET_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Sum of len bytes at any alignment, not yet complemented; add several parts (each but the last of even length) and fold once.
+uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
+
+static inline uint16_t checksum_fold(uint64_t sum) { // to 16 bits, not complemented
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+// A change of words as a sum to be applied with checksum_apply(): start at 0, fold in every word that changes.
+static inline uint64_t checksum_change16(uint64_t delta, uint16_t was, uint16_t is) {
+	return delta + (uint16_t)~was + is;
+}
+
+static inline uint64_t checksum_change32(uint64_t delta, uint32_t was, uint32_t is) {
+	return delta + (uint32_t)~was + is;
+}
+
+// HC' for the field's present value. Never call it for a UDP checksum of 0 over IPv4.
+static inline uint16_t checksum_apply(uint16_t checksum, uint64_t delta) {
+	return (uint16_t)~checksum_fold(delta + (uint16_t)~checksum);
+}
+
+// Checksum field of an IPv4 header of ihl * 4 bytes, of ICMP (no pseudo header) and of L4 over IPv4 or IPv6 (TCP, UDP, ICMPv6),
+// computed over the whole; the field's own bytes in the data must be 0, or the result tells 0 when a received one is right.
+uint16_t checksum_ipv4_header(const void *header, size_t len);
+uint16_t checksum_l4(uint8_t family, const void *src, const void *dst, uint8_t protocol, const void *l4, uint32_t len);
+
+#endif
