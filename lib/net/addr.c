@@ -67,7 +67,8 @@ int ip_range_parse(struct ip_range *out, const char *text) {
 	struct ip_range r;
 
 	if (dash != NULL) {
-		if (addr_parse_until(&r.first, text, dash) < 0 || ip_addr_parse(&r.last, dash + 1) < 0)
+		if (addr_parse_until(&r.first, text, dash) < 0 ||
+		    ip_addr_parse(&r.last, dash + 1) < 0)
 			return -EINVAL;
 		if (r.first.family != r.last.family || ip_addr_cmp(&r.first, &r.last) > 0)
 			return -EINVAL;
@@ -108,7 +109,8 @@ int mac_parse(struct mac_addr *out, const char *text) {
 }
 
 const char *ip_addr_format(const struct ip_addr *a, char *buf) {
-	if (a->family == 0 || inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->b, buf, IP_ADDR_STR) == NULL)
+	if (a->family == 0 ||
+	    inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->b, buf, IP_ADDR_STR) == NULL)
 		buf[0] = '\0';
 	return buf;
 }

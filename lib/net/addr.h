@@ -33,7 +33,7 @@ struct mac_addr {
 	uint8_t b[6];
 };
 
-#define IP_ADDR_STR 46   // longest text of an address with its final NUL
+#define IP_ADDR_STR 46 // longest text of an address with its final NUL
 #define IP_PREFIX_STR 50
 #define MAC_STR 18
 
@@ -42,11 +42,13 @@ struct mac_addr {
 int ip_addr_parse(struct ip_addr *out, const char *text);
 // Parse "ADDR/LEN"; host bits are kept. Errors as above.
 int ip_prefix_parse(struct ip_prefix *out, const char *text);
-// Parse "FIRST-LAST", a prefix (its whole block) or one address. Errors as above, also when FIRST > LAST.
+// Parse "FIRST-LAST", a prefix (its whole block) or one address. Errors as above, also when FIRST >
+// LAST.
 int ip_range_parse(struct ip_range *out, const char *text);
 int mac_parse(struct mac_addr *out, const char *text);
 
-// Print into buf (of at least IP_ADDR_STR, IP_PREFIX_STR, MAC_STR bytes); return buf. IPv6 after RFC 5952.
+// Print into buf (of at least IP_ADDR_STR, IP_PREFIX_STR, MAC_STR bytes); return buf. IPv6 after
+// RFC 5952.
 const char *ip_addr_format(const struct ip_addr *a, char *buf);
 const char *ip_prefix_format(const struct ip_prefix *p, char *buf);
 const char *mac_format(const struct mac_addr *m, char *buf);

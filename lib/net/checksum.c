@@ -11,7 +11,6 @@
 
 static inline uint64_t add_with_carry(uint64_t sum, uint64_t word) {
 	uint64_t total;
-
 	bool carry = __builtin_add_overflow(sum, word, &total);
 
 	return total + carry;
@@ -38,7 +37,8 @@ uint16_t checksum_ipv4_header(const void *header, size_t len) {
 	return (uint16_t)~checksum_fold(checksum_add(0, header, len));
 }
 
-uint16_t checksum_l4(uint8_t family, const void *src, const void *dst, uint8_t protocol, const void *l4, uint32_t len) {
+uint16_t checksum_l4(uint8_t family, const void *src, const void *dst, uint8_t protocol,
+		     const void *l4, uint32_t len) {
 	size_t addr_len = family == 4 ? 4 : 16;
 	uint64_t sum = (uint64_t)htonl(protocol) + htonl(len);
 

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internet checksums: whole (RFC 1071) and incremental (RFC 1624, equation 3: HC' = ~(~HC + ~m + m')).
+// Internet checksums: whole (RFC 1071) and incremental (RFC 1624, equation 3: HC' = ~(~HC + ~m +
+// m')).
 //
-// An incremental change never looks at the payload, so a packet that arrives corrupt leaves corrupt, never repaired. Sums
-// are kept in 32 or 64 bits and folded once, with the end-around carry. All words are in network order as they lie in memory, which
-// one's complement addition allows on any byte order. Pure, any thread.
+// An incremental change never looks at the payload, so a packet that arrives corrupt leaves
+// corrupt, never repaired. Sums are kept in 32 or 64 bits and folded once, with the end-around
+// carry. All words are in network order as they lie in memory, which one's complement addition
+// allows on any byte order. Pure, any thread.
 #ifndef SLUICE_NET_CHECKSUM_H
 #define SLUICE_NET_CHECKSUM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-// Sum of len bytes at any alignment, not yet complemented; add several parts (each but the last of even length) and fold once.
+// Sum of len bytes at any alignment, not yet complemented; add several parts (each but the last of
+// even length) and fold once.
 uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
 
 static inline uint16_t checksum_fold(uint64_t sum) { // to 16 bits, not complemented
@@ -21,7 +24,8 @@ static inline uint16_t checksum_fold(uint64_t sum) { // to 16 bits, not compleme
 	return (uint16_t)sum;
 }
 
-// A change of words as a sum to be applied with checksum_apply(): start at 0, fold in every word that changes.
+// A change of words as a sum to be applied with checksum_apply(): start at 0, fold in every word
+// that changes.
 static inline uint64_t checksum_change16(uint64_t delta, uint16_t was, uint16_t is) {
 	return delta + (uint16_t)~was + is;
 }
@@ -35,9 +39,22 @@ static inline uint16_t checksum_apply(uint16_t checksum, uint64_t delta) {
 	return (uint16_t)~checksum_fold(delta + (uint16_t)~checksum);
 }
 
-// Checksum field of an IPv4 header of ihl * 4 bytes, of ICMP (no pseudo header) and of L4 over IPv4 or IPv6 (TCP, UDP, ICMPv6),
-// computed over the whole; the field's own bytes in the data must be 0, or the result tells 0 when a received one is right.
+// The same for UDP's field: 0 over IPv4 means "none" and stays 0 (over IPv6 it is invalid, and
+// stays so), and a result of 0 is written as 0xffff, the other zero of one's complement (RFC 768).
+static inline uint16_t checksum_apply_udp(uint16_t checksum, uint64_t delta) {
+	uint16_t changed = checksum_apply(checksum, delta);
+
+	if (checksum == 0)
+		return 0;
+	return changed == 0 ? 0xffff : changed;
+}
+
+// Checksum field of an IPv4 header of ihl * 4 bytes, of ICMP (no pseudo header) and of L4 over IPv4
+// or IPv6 (TCP, UDP, ICMPv6), computed over the whole; the field's own bytes in the data must be 0,
+// or the result tells 0 when a received one is right. Whoever writes a UDP checksum writes 0xffff
+// where the result is 0.
 uint16_t checksum_ipv4_header(const void *header, size_t len);
-uint16_t checksum_l4(uint8_t family, const void *src, const void *dst, uint8_t protocol, const void *l4, uint32_t len);
+uint16_t checksum_l4(uint8_t family, const void *src, const void *dst, uint8_t protocol,
+		     const void *l4, uint32_t len);
 
 #endif

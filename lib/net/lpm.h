@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Longest prefix match by intervals: an immutable map from prefixes to small values.
 //
-// n prefixes cut the address space into at most 2n + 1 disjoint intervals, each with the value of its longest prefix. The
-// starts of the intervals stand in one sorted array, and a look-up is a branch-free binary search:
+// n prefixes cut the address space into at most 2n + 1 disjoint intervals, each with the value of
+// its longest prefix. The starts of the intervals stand in one sorted array, and a look-up is a
+// branch-free binary search:
 //
-//     0.0.0.0/0 -> 0, 10.0.0.0/8 -> 1, 10.1.0.0/16 -> 2   =>   0.0.0.0:0  10.0.0.0:1  10.1.0.0:2  10.2.0.0:1  11.0.0.0:0
+//     0.0.0.0/0 -> 0, 10.0.0.0/8 -> 1, 10.1.0.0/16 -> 2
+//         =>   0.0.0.0:0  10.0.0.0:1  10.1.0.0:2  10.2.0.0:1  11.0.0.0:0
 //
-// For the tens to thousands of prefixes of an appliance's routes and a Service's source ranges that is one to three
-// cache lines, where rte_fib's DIR-24-8 reads a cold line of a 64 MiB table. Used for routes, local subnets and source ranges.
-// Built by the control thread; look-ups are pure and run on any thread.
+// For the tens to thousands of prefixes of an appliance's routes and a Service's source ranges that
+// is one to three cache lines, where rte_fib's DIR-24-8 reads a cold line of a 64 MiB table. Used
+// for routes, local subnets and source ranges. Built by the control thread; look-ups are pure and
+// run on any thread.
 #ifndef SLUICE_NET_LPM_H
 #define SLUICE_NET_LPM_H
 

@@ -1,29 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes of a frame -> what the stages need to know, every access checked against the length. Nothing is guessed: what is
-// not understood has a reason.
+// Bytes of a frame -> what the stages need to know, every access checked against the length.
+// Nothing is guessed: what is not understood has a reason.
 //
-// parse_frame() reads Ethernet, one optional 802.1Q tag, IPv4 with options or IPv6 with its extension headers, and the first
-// words of TCP, UDP or ICMP. It checks what a router and a host of that address must check: versions, lengths (the frame may be padded
-// beyond the IP packet, never shorter), the IPv4 header checksum, martian addresses, source routes, routing headers with segments left. It
-// doesn't look at L4 checksums and knows nothing of frontends; frame addresses and VLAN are judged by
-// the caller, who knows the port. parse_quoted() reads the packet quoted inside an ICMP error, of which perhaps only 8 bytes of L4 are there.
+// parse_frame() reads Ethernet, one optional 802.1Q tag, IPv4 with options or IPv6 with its
+// extension headers, and the first words of TCP, UDP or ICMP. It checks what a router and a host of
+// that address must check: versions, lengths (the frame may be padded beyond the IP packet, never
+// shorter), the IPv4 header checksum, martian addresses, source routes, routing headers with
+// segments left. It doesn't look at L4 checksums and knows nothing of frontends; frame addresses
+// and VLAN are judged by the caller, who knows the port. Decisions where standards leave room:
+//
+//     - any port 0 is port-zero: UDP may have source port 0, but nothing can be answered or
+//       translated to it
+//     - a second tag and 802.1ad are ethertype-unsupported; a priority tag (VLAN 0) is no tag
+//     - every IPv6 fragment header is `fragment`, an atomic fragment (RFC 6946) too
+//     - AH, ESP and "no next header" end the walk of extension headers: they are PARSE_OTHER_L4
+//     - IPv6 payload length 0 (a jumbogram, or nothing at all) is ip-header
+//     - a UDP length below the IP payload's is fine, the rest is padding
+//     - the unspecified IPv6 source is fine in what RFC 4861 and 3590 let a host without an address
+//       send: RS, NS, MLD reports
+//     - an IPv6 multicast destination is fine for ICMPv6 only (ND), never for IPv4
+//
+// The common packet (untagged, TCP or UDP, no options, no extension header) takes an inline path of
+// a few branches without loops; whatever fails one of its tests goes to parse_frame_slow(), which
+// finds out why. Both give equal results for every input.
+//
+// parse_quoted() reads the packet quoted inside an ICMP error, of which perhaps only 8 bytes of L4
+// are there.
 //
 // Pure, any thread, no allocation.
 #ifndef SLUICE_NET_PARSE_H
 #define SLUICE_NET_PARSE_H
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "net/checksum.h"
 #include "net/reason.h"
 
-#define PARSE_MAX_EXTENSIONS 8   // headers, RFC 8200 order is not demanded but hop-by-hop must be first
+// Order after RFC 8200 is not demanded, but hop-by-hop must be first.
+#define PARSE_MAX_EXTENSIONS 8
 #define PARSE_MAX_EXTENSION_BYTES 512
 
 enum parse_kind {
-	PARSE_FLOW, // TCP, UDP (or SCTP): addresses and ports are valid
-	PARSE_ICMP, // ICMP or ICMPv6: icmp_type, icmp_code are valid, l4 points at its header
-	PARSE_ARP,  // l3 points at the ARP header, complete
+	PARSE_FLOW,     // TCP, UDP: addresses and ports are valid
+	PARSE_ICMP,     // ICMP or ICMPv6: icmp_type, icmp_code are valid, l4 points at its header
+	PARSE_ARP,      // l3 points at the ARP header, complete
 	PARSE_OTHER_L4, // a valid IP packet of another protocol; addresses are valid
 };
 
@@ -34,31 +58,198 @@ enum parse_flag {
 	PARSE_TCP_ACK = 0x10,
 };
 
-// Addresses and ports in network order, in place of the header's. IPv4: src[0], dst[0] only, the others are not written.
+// Addresses and ports in network order, in place of the header's. IPv4: src[0], dst[0] only, the
+// others are not written.
 struct parsed {
 	uint32_t src[4], dst[4];
 	uint16_t src_port, dst_port; // network order
-	uint8_t family;    // 4, 6; 0 for ARP
-	uint8_t kind;      // enum parse_kind
-	uint8_t protocol;  // of L4, after the extension headers
-	uint8_t tcp_flags; // TCP: flag byte; else 0
+	uint8_t family;              // 4, 6; 0 for ARP
+	uint8_t kind;                // enum parse_kind
+	uint8_t protocol;            // of L4, after the extension headers
+	uint8_t tcp_flags;           // TCP: flag byte; else 0
 	uint8_t icmp_type, icmp_code;
-	uint8_t ttl;       // TTL or hop limit
-	uint8_t dscp_ecn;  // TOS or traffic class
-	uint16_t vlan;     // VLAN id, PARSE_UNTAGGED when there is no tag (a priority tag, id 0, counts as no tag; l3 is past it)
-	uint16_t l3, l4;   // offsets from the frame's first byte
-	uint16_t l3_len;   // whole IP packet: total length, or 40 + payload length; padding excluded
-	uint16_t l4_len;   // of the L4 header and payload: l3 + l3_len - l4
+	uint8_t ttl;      // TTL or hop limit
+	uint8_t dscp_ecn; // TOS or traffic class
+	// VLAN id, PARSE_UNTAGGED without a tag (a priority tag, id 0, is none; l3 is past it).
+	uint16_t vlan;
+	uint16_t l3, l4; // offsets from the frame's first byte
+	uint16_t l3_len; // whole IP packet: total length, or 40 + payload length; padding excluded
+	uint16_t l4_len; // of the L4 header and payload: l3 + l3_len - l4
 };
 
 #define PARSE_UNTAGGED 0xffff
 
-// Parse len contiguous bytes. Returns REASON_NONE, or the drop's reason (out then holds what had been read: family 0 unless
-// the addresses are valid).
-enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len);
+// Parse len contiguous bytes. Returns REASON_NONE, or the drop's reason. vlan is always valid.
+// After a drop family is 0 unless the addresses are valid (l3, l3_len, ttl and dscp_ecn then are,
+// too).
+static inline enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len);
 
-// Parse an IP packet quoted at offset `at` of the frame (in->l4 + 8), which may be cut after 8 bytes of its L4 header. l3, l4 are offsets from the frame's
-// first byte; l3_len and l4_len are what is really there. whole tells whether the quoted packet is complete.
-enum reason parse_quoted(struct parsed *out, bool *whole, const uint8_t *frame, uint32_t len, uint16_t at, uint8_t family);
+// The same without the inline path.
+enum reason parse_frame_slow(struct parsed *out, const uint8_t *frame, uint32_t len);
+
+// Parse an IP packet of that family quoted at offset `at` of the frame (in->l4 + 8), which may be
+// cut after 8 bytes of its L4 header. len is where the quote ends at most: the end of the outer IP
+// packet (not of a padded frame), less what RFC 4884 appends. l3, l4 are offsets from the frame's
+// first byte; l3_len and l4_len are what is really there. tcp_flags is 0 where the quote ends
+// before it. whole tells whether the quoted packet is complete. The quoted header's checksum and
+// addresses are not judged: whoever translates compares them with a flow's. Returns REASON_NONE,
+// icmp-malformed (too short, or an impossible header), fragment, extension-chain; out is as above,
+// whole untouched after a drop.
+enum reason parse_quoted(struct parsed *out, bool *whole, const uint8_t *frame, uint32_t len,
+			 uint16_t at, uint8_t family);
+
+// From here on: the inline path.
+
+#define PARSE_ETHER_LEN 14
+#define PARSE_IPV4_LEN 20
+#define PARSE_IPV6_LEN 40
+#define PARSE_TCP_LEN 20
+#define PARSE_UDP_LEN 8
+
+static inline uint16_t parse_load16(const uint8_t *p) { // as it lies in memory
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t parse_load32(const uint8_t *p) {
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+// No single host's address: 0/8, 127/8, 224/4 and 240/4 with the broadcast address.
+static inline bool parse_is_martian4(const uint8_t *addr) {
+	return (uint8_t)(addr[0] - 1) >= 223 || addr[0] == 127;
+}
+
+// TCP's and UDP's own tests, with l4, l4_len, protocol and family filled in. At least 8 bytes are
+// there.
+static inline enum reason parse_tcp(struct parsed *out, const uint8_t *l4) {
+	// Bit f tells that flags f (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32) are never sent:
+	// none, or SYN beside FIN or RST.
+	const uint64_t impossible = 0xc8c8c8c8c8c8c8c9;
+	uint32_t header;
+
+	if (out->l4_len < PARSE_TCP_LEN)
+		return REASON_L4_TRUNCATED;
+	header = (l4[12] >> 4) * 4u;
+	out->tcp_flags = l4[13];
+	if (header < PARSE_TCP_LEN || header > out->l4_len ||
+	    (impossible >> (l4[13] & 63) & 1) != 0)
+		return REASON_TCP_HEADER;
+	return out->src_port == 0 || out->dst_port == 0 ? REASON_PORT_ZERO : REASON_NONE;
+}
+
+static inline enum reason parse_udp(struct parsed *out, const uint8_t *l4) {
+	uint16_t udp_len = ntohs(parse_load16(l4 + 4));
+
+	if (udp_len < PARSE_UDP_LEN || udp_len > out->l4_len)
+		return REASON_UDP_HEADER;
+	if (out->src_port == 0 || out->dst_port == 0)
+		return REASON_PORT_ZERO;
+	return out->family == 6 && parse_load16(l4 + 6) == 0 ? REASON_UDP_ZERO_CHECKSUM
+							     : REASON_NONE;
+}
+
+static inline enum reason parse_flow(struct parsed *out, const uint8_t *frame) {
+	const uint8_t *l4 = frame + out->l4;
+
+	out->kind = PARSE_FLOW;
+	out->src_port = parse_load16(l4);
+	out->dst_port = parse_load16(l4 + 2);
+	return out->protocol == IPPROTO_TCP ? parse_tcp(out, l4) : parse_udp(out, l4);
+}
+
+static inline bool parse_is_flow(uint8_t protocol) {
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+// The fields of an IPv4 header whose 20 bytes are there; l4 is left to the caller.
+static inline void parse_fill4(struct parsed *out, const uint8_t *ip, uint16_t l3) {
+	out->src[0] = parse_load32(ip + 12);
+	out->dst[0] = parse_load32(ip + 16);
+	out->family = 4;
+	out->protocol = ip[9];
+	out->ttl = ip[8];
+	out->dscp_ecn = ip[1];
+	out->l3 = l3;
+	out->l3_len = ntohs(parse_load16(ip + 2));
+}
+
+// The same of an IPv6 header; protocol is the next header's, l3_len fits 16 bits by the caller's
+// test.
+static inline void parse_fill6(struct parsed *out, const uint8_t *ip, uint16_t l3) {
+	memcpy(out->src, ip + 8, sizeof(out->src));
+	memcpy(out->dst, ip + 24, sizeof(out->dst));
+	out->family = 6;
+	out->protocol = ip[6];
+	out->ttl = ip[7];
+	out->dscp_ecn = (uint8_t)(ntohs(parse_load16(ip)) >> 4);
+	out->l3 = l3;
+	out->l3_len = (uint16_t)(PARSE_IPV6_LEN + ntohs(parse_load16(ip + 4)));
+}
+
+static inline void parse_clear(struct parsed *out) {
+	out->src_port = out->dst_port = 0;
+	out->family = 0;
+	out->kind = PARSE_OTHER_L4;
+	out->protocol = out->tcp_flags = out->icmp_type = out->icmp_code = 0;
+	out->ttl = out->dscp_ecn = 0;
+	out->vlan = PARSE_UNTAGGED;
+	out->l3 = out->l4 = out->l3_len = out->l4_len = 0;
+}
+
+// A 20-byte header, a packet inside the frame, the checksum right, no fragment, addresses of hosts,
+// TCP or UDP.
+static inline bool parse_is_plain4(const uint8_t *ip, uint32_t room) {
+	uint16_t total = ntohs(parse_load16(ip + 2));
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < PARSE_IPV4_LEN; i += 4)
+		sum += parse_load32(ip + i);
+	// One branch for all: each test nearly always passes.
+	return (ip[0] == 0x45) & (total >= PARSE_IPV4_LEN + PARSE_UDP_LEN) & (total <= room) &
+	       ((parse_load16(ip + 6) & htons(0x3fff)) == 0) & (checksum_fold(sum) == 0xffff) &
+	       !parse_is_martian4(ip + 12) & !parse_is_martian4(ip + 16) & parse_is_flow(ip[9]);
+}
+
+// Addresses that begin with neither 00 nor ff need no closer look.
+static inline bool parse_is_plain6(const uint8_t *ip, uint32_t room) {
+	uint32_t payload = ntohs(parse_load16(ip + 4));
+
+	return (ip[0] >> 4 == 6) & (payload >= PARSE_UDP_LEN) & (PARSE_IPV6_LEN + payload <= room) &
+	       (PARSE_IPV6_LEN + payload <= UINT16_MAX) & ((uint8_t)(ip[8] + 1) > 1) &
+	       ((uint8_t)(ip[24] + 1) > 1) & parse_is_flow(ip[6]);
+}
+
+static inline enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len) {
+	const uint8_t *ip;
+	uint16_t ethertype;
+	uint32_t room;
+
+	if (len < PARSE_ETHER_LEN + PARSE_IPV4_LEN + PARSE_UDP_LEN)
+		return parse_frame_slow(out, frame, len);
+	ip = frame + PARSE_ETHER_LEN;
+	room = len - PARSE_ETHER_LEN;
+	ethertype = parse_load16(frame + 12);
+	if (ethertype == htons(0x0800) && parse_is_plain4(ip, room)) {
+		parse_clear(out);
+		parse_fill4(out, ip, PARSE_ETHER_LEN);
+		out->l4 = PARSE_ETHER_LEN + PARSE_IPV4_LEN;
+		out->l4_len = (uint16_t)(out->l3_len - PARSE_IPV4_LEN);
+		return parse_flow(out, frame);
+	}
+	if (ethertype == htons(0x86dd) && room >= PARSE_IPV6_LEN && parse_is_plain6(ip, room)) {
+		parse_clear(out);
+		parse_fill6(out, ip, PARSE_ETHER_LEN);
+		out->l4 = PARSE_ETHER_LEN + PARSE_IPV6_LEN;
+		out->l4_len = (uint16_t)(out->l3_len - PARSE_IPV6_LEN);
+		return parse_flow(out, frame);
+	}
+	return parse_frame_slow(out, frame, len);
+}
 
 #endif
