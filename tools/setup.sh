@@ -135,7 +135,7 @@ machine_users() {
 machine_mount() {
 	local type=$1 where=$2
 
-	findmnt -n -t "$type" >/dev/null && return 0
+	awk -v t="$type" '$3 == t { found = 1 } END { exit !found }' /proc/mounts && return 0
 	mkdir -p "$where" 2>/dev/null && mount -t "$type" "$type" "$where" 2>/dev/null || return 0
 	echo "$where" >>"$shared/mounts"
 }
