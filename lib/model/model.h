@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "net/addr.h"
 
 enum model_protocol { MODEL_TCP = 6, MODEL_UDP = 17, MODEL_SCTP = 132 };
@@ -76,7 +77,7 @@ void model_destroy(struct model *m);
 // Put a copy of s (sorted and made unique on the way); nothing happens when the model holds an equal one.
 // Returns 1 changed, 0 equal. Errors: -EINVAL (model_service_check), -ENOMEM; the model is then unchanged.
 int model_put(struct model *m, const struct model_service *s);
-// Returns 1 removed, 0 absent.
+// Returns 1 removed, 0 absent, -ENOMEM (the model is then unchanged).
 int model_remove(struct model *m, const struct model_key *key);
 // NULL when absent. Valid until the next put or remove of that key.
 const struct model_service *model_find(const struct model *m, const struct model_key *key);
@@ -91,6 +92,9 @@ int model_list_of(const struct model *m, const char *ns, const char *name, const
 int model_take_dirty(struct model *m, struct model_key **keys);
 
 int model_key_cmp(const struct model_key *a, const struct model_key *b);
+// What model_put() accepts: texts end within their arrays, names are not empty, a port of 0 has no frontends, addresses have a family and zero
+// padding, ports are not 0, weights at least 1, unusable backends are not usable. Errors: -EINVAL, err (may be NULL) says which.
+int model_service_check(const struct model_service *s, struct error *err);
 bool model_service_equal(const struct model_service *a, const struct model_service *b);
 // Free the arrays of a service built by hand (not one that the model owns).
 void model_service_fini(struct model_service *s);
