@@ -2,8 +2,8 @@
 // Carries ICMP errors through address translation: the error's own addresses and those of the
 // packet it quotes.
 //
-//     IP(src, dst) | ICMP type code checksum | IP(src, dst) checksum | ports ... L4 checksum ...
-//      outer_*       covers all to its right    inner_*                 inner_*   if quoted that far
+//     IP(src, dst) | ICMP type code checksum | IP(src, dst) checksum | ports ... L4 checksum
+//      outer_*       covers all to its right  inner_*                 inner_*   if quoted that far
 //
 // Each word that changes in the quote goes into one sum for the ICMP checksum, the quoted checksums
 // among them. ICMPv6 has the outer addresses in its pseudo header as well.

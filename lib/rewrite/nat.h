@@ -5,7 +5,7 @@
 // One sum of changed words serves every checksum of a packet:
 //
 //     IPv4 header   addresses + TTL
-//     TCP, UDP      addresses + ports        (the pseudo header has the addresses, the TTL is in none)
+//     TCP, UDP      addresses + ports        (addresses: the pseudo header's; the TTL is in none)
 //
 // A TTL that goes down by one changes its word by a constant, so that word's change need not be
 // read: ~m + m' = ~1 in the TTL's byte. A right checksum comes out exactly as a full computation
