@@ -26,11 +26,11 @@ int affinity_init(struct affinity_table **out, void *memory, uint32_t capacity, 
 uint64_t affinity_hash(const struct affinity_table *t, const struct affinity_key *k);
 void affinity_prefetch(const struct affinity_table *t, uint64_t hash);
 // True when an entry used within timeout ticks exists; it is then the latest again (sliding), and *backend, *gen are its backend.
-bool affinity_find(struct affinity_table *t, const struct affinity_key *k, uint64_t hash, uint32_t timeout, uint32_t now,
-		   uint32_t *backend, uint8_t *gen);
+bool affinity_find(struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
+		   uint32_t timeout, uint32_t now, uint32_t *backend, uint8_t *gen);
 // Set or replace. Returns true when an entry of another key that was still within its own timeout had to go for it.
-bool affinity_set(struct affinity_table *t, const struct affinity_key *k, uint64_t hash, uint32_t timeout, uint32_t now,
-		  uint32_t backend, uint8_t gen);
+bool affinity_set(struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
+		  uint32_t timeout, uint32_t now, uint32_t backend, uint8_t gen);
 uint32_t affinity_count(const struct affinity_table *t);
 
 #endif

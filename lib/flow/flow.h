@@ -33,15 +33,18 @@
 #define FLOW_PORT_REST 60    // seconds
 #define FLOW_FIRST_PORT 1024 // SNAT ports are FLOW_FIRST_PORT..65535
 
+#define FLOW_CAPACITY_MIN 64
+
 struct flow_config {
-	uint32_t capacity;         // flows that fit, of each family (the buckets are sized for it at 85 % load, NAT's second entries included)
-	uint32_t max_backends;     // backend ids are below it
-	uint32_t max_endpoints;    // endpoint ids are below it
+	// Flows that fit, of each family: 85 % of the buckets. fullnat's second entries have their own; an ambiguous dnat flow counts twice.
+	uint32_t capacity;
+	uint32_t max_backends;      // backend ids are below it
+	uint32_t max_endpoints;     // endpoint ids are below it
 	uint32_t half_open_percent; // of capacity; 100: no limit
-	uint16_t worker, workers;  // SNAT ports owned: port % workers == worker
-	uint8_t n_snat[2];         // SNAT addresses: IPv4, IPv6
+	uint16_t worker, workers;   // SNAT ports owned: port % workers == worker
+	uint8_t n_snat[2];          // SNAT addresses: IPv4, IPv6
 	struct flow_timeouts timeouts;
-	uint64_t secret;           // keys the bucket hash; random at each start, fixed in a replay
+	uint64_t secret; // keys the bucket hash; random at each start, fixed in a replay
 };
 
 enum flow_kind { FLOW_FORWARD, FLOW_REVERSE };
@@ -57,26 +60,31 @@ struct flow_key {
 // The last 16 bytes of every entry. IPv4: the whole entry, word is the client's address. IPv6: the 16 bytes before it are.
 // A FLOW_REVERSE entry has the frontend in `backend` and takes part in no state; it lives and dies with its forward entry.
 struct flow {
-	uint32_t id : 20, kind : 1, state : 4, // state: enum flow_state
-		chain : 4,                      // of the bucket, not of the entry: flow.c's
-		fin_client : 1, fin_backend : 1, // FIN seen from that side
-		has_reverse : 1;                 // dnat: a FLOW_REVERSE entry exists; fullnat: an snat entry exists
+	uint32_t id : 20, kind : 1;
+	uint32_t state : 4;                       // enum flow_state
+	uint32_t chain : 4;                       // of the bucket, not of the entry (flow_table.h)
+	uint32_t fin_client : 1, fin_backend : 1; // FIN seen from that side
+	uint32_t
+		has_reverse : 1; // dnat: a FLOW_REVERSE entry exists; fullnat: an snat entry exists
 	uint32_t word;
-	uint64_t port : 16, backend : 20, gen : 6, last : 22; // port: network order; last: ticks of the last packet, low bits
+	uint64_t port : 16; // network order
+	uint64_t backend : 20, gen : 6;
+	uint64_t last : 22; // ticks of the last packet, low bits
 };
 _Static_assert(sizeof(struct flow) == 16, "four to a cache line");
 
 // The cold record beside an entry.
 struct flow_record {
-	uint64_t snat_port : 16, // host order; 0: none
-		snat_index : 6, endpoint : 20, created : 22; // created: seconds, low bits
+	uint64_t snat_port : 16; // host order; 0: none
+	uint64_t snat_index : 6, endpoint : 20;
+	uint64_t created : 22; // seconds, low bits
 };
 _Static_assert(sizeof(struct flow_record) == 8, "");
 
 // What an snat entry leads to.
 struct flow_origin {
-	uint32_t addr[4];  // the client
-	uint16_t port;     // network order
+	uint32_t addr[4]; // the client
+	uint16_t port;    // network order
 	uint32_t frontend;
 };
 
@@ -89,72 +97,98 @@ int flow_init(struct flow_table **out, void *memory, const struct flow_config *c
 
 // --- per packet ---
 
-uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k);
+// These are inline (flow_inline.h). flow_hash_in() and flow_find_in() are the same with the family as an argument of its own: where it is a
+// constant, the other family's code is gone. A pointer to an entry is good until flow_moves() changes: flow_create() moves entries, and it,
+// flow_remove(), flow_sweep() and a flow_find() that meets an expired flow clear some. After a change find the flow again.
+
+static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k);
+static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
+				    const struct flow_key *k);
 // Both the bucket and, with record set, its records.
-void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash, bool record);
-// The live entry, or NULL. An expired one is removed on the way.
-struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t now);
-struct flow_record *flow_record(const struct flow_table *t, uint8_t family, const struct flow *f);
-// Note a packet: state, last. tcp_flags as in the header (0 for UDP); from_backend: an answer.
-void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways, bool from_backend, uint8_t tcp_flags, uint32_t now);
+static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
+				 bool record);
+// The live entry, or NULL. An expired one is removed on the way. FLOW_REVERSE: it lives as long as its forward entry, find that as well.
+static inline struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash,
+				     uint32_t now);
+static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
+					const struct flow_key *k, uint64_t hash, uint32_t now);
+static inline struct flow_record *flow_record(const struct flow_table *t, uint8_t family,
+					      const struct flow *f);
+// Note a packet: state, last. tcp_flags as in the header (0 for UDP); from_backend: an answer. Forward entries only.
+static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
+			      bool from_backend, uint8_t tcp_flags, uint32_t now);
 // True when a SYN from the client on this entry starts anew: tcpTimeWait, tcpClose, or tcpFinWait with the client's FIN seen.
-bool flow_is_reusable(const struct flow *f);
+static inline bool flow_is_reusable(const struct flow *f);
+// Counts whatever makes pointers to entries stale.
+static inline uint32_t flow_moves(const struct flow_table *t);
 
 // --- a new flow ---
 
-enum flow_back { FLOW_BACK_NONE, FLOW_BACK_ENTRY, FLOW_BACK_SNAT }; // one-way or unique dnat; ambiguous dnat; fullnat
+enum flow_back {
+	FLOW_BACK_NONE,  // one-way, or dnat with a unique way back
+	FLOW_BACK_ENTRY, // dnat, ambiguous
+	FLOW_BACK_SNAT,  // fullnat
+};
 
 struct flow_new {
 	uint32_t backend, endpoint;
 	uint8_t gen;
-	uint8_t protocol;     // 6 or 17
-	uint8_t back;         // enum flow_back
-	bool starts;          // TCP SYN or UDP: may not evict an established flow
+	uint8_t protocol; // 6 or 17
+	uint8_t back;     // enum flow_back
+	bool starts;      // TCP SYN or UDP: may not evict an established flow
 };
 
 // Errors, nothing is then changed but what eviction removed: -ENOSPC no room and none to evict; -EDQUOT the half-open share is used up and neither
 // bucket has a half-open flow to give; -EADDRINUSE (FLOW_BACK_ENTRY) another frontend holds (client, endpoint); -EADDRNOTAVAIL
 // (FLOW_BACK_SNAT) no free port. The key must not be in the table.
-int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash, const struct flow_new *n, uint32_t now,
-		struct flow **out);
+int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
+		const struct flow_new *n, uint32_t now, struct flow **out);
 // Remove a forward entry with everything that belongs to it (reverse entry, SNAT port, count).
 void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 
 // --- fullnat's way back ---
 
-uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint32_t endpoint, uint8_t snat_index, uint16_t snat_port);
-void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash);
+static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint32_t endpoint,
+				      uint8_t snat_index, uint16_t snat_port);
+static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash);
 // True and *out filled when the port is in use towards that endpoint.
-bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash, uint32_t endpoint, uint8_t snat_index,
-		    uint16_t snat_port, struct flow_origin *out);
+static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
+				  struct flow_origin *out);
 
 // --- housekeeping and views ---
 
 // Look at the next n buckets of each table and remove what has expired. Call it often with small n.
 void flow_sweep(struct flow_table *t, uint32_t now, uint32_t n);
-uint32_t flow_buckets(const struct flow_table *t); // of the largest table: flow_sweep(t, now, flow_buckets(t)) is a whole pass
+uint32_t flow_buckets(
+	const struct flow_table
+		*t); // of the largest table: flow_sweep(t, now, flow_buckets(t)) is a whole pass
 
-struct flow_view { // an entry for a person
-	struct flow_key key;   // FLOW_FORWARD
+struct flow_view {           // an entry for a person
+	struct flow_key key; // FLOW_FORWARD
 	uint32_t backend, endpoint;
 	uint8_t gen;
-	uint8_t state;         // enum flow_state
+	uint8_t state; // enum flow_state
 	uint8_t snat_index;
-	uint16_t snat_port;    // host order; 0: none
-	uint32_t age, idle;    // seconds
+	uint16_t snat_port; // host order; 0: none
+	uint32_t age, idle; // seconds
 };
 // Copy live forward entries of the buckets from *cursor on, at most max entries and at most 256 buckets a call; *cursor advances, and is UINT64_MAX at
 // the end. Start with 0. Returns the number copied. max must be at least 4.
-uint32_t flow_scan(const struct flow_table *t, uint64_t *cursor, uint32_t now, struct flow_view *out, uint32_t max);
+uint32_t flow_scan(const struct flow_table *t, uint64_t *cursor, uint32_t now,
+		   struct flow_view *out, uint32_t max);
 // Live flows of a backend id, whatever its generation.
 uint32_t flow_count_of(const struct flow_table *t, uint32_t backend);
 
 struct flow_stats { // owner writes, anyone may read (each field is loaded and stored relaxed)
-	uint64_t flows[2];     // live forward entries: IPv4, IPv6
+	uint64_t flows[2]; // live forward entries: IPv4, IPv6
 	uint64_t half_open;
-	uint64_t evicted[4];   // expired, closing, half-open, idle
-	uint64_t created, removed;
+	uint64_t evicted[4]; // expired (however it was met), closing, half-open, idle
+	uint64_t created,
+		removed; // removed: for whatever reason; created - removed flows are there
 };
 const struct flow_stats *flow_stats(const struct flow_table *t);
+
+#include "flow/flow_inline.h"
 
 #endif

@@ -28,9 +28,9 @@ enum flow_state {
 };
 
 enum flow_ways {
-	FLOW_ONE_WAY,    // dsr: only the client's packets pass
-	FLOW_TWO_WAYS,   // dnat
-	FLOW_CONFIRMED,  // fullnat: established only after the backend has answered
+	FLOW_ONE_WAY,   // dsr: only the client's packets pass
+	FLOW_TWO_WAYS,  // dnat
+	FLOW_CONFIRMED, // fullnat: established only after the backend has answered
 };
 
 struct flow_timeouts { // in ticks of FLOW_TICKS a second, by state
@@ -39,7 +39,16 @@ struct flow_timeouts { // in ticks of FLOW_TICKS a second, by state
 
 #define FLOW_TICKS 4 // a second; coarse time of entries
 
+#define FLOW_TCP_FLAG_FIN 0x01
+#define FLOW_TCP_FLAG_SYN 0x02
+#define FLOW_TCP_FLAG_RST 0x04
+#define FLOW_TCP_FLAG_ACK 0x10
+
 const char *flow_state_name(enum flow_state s); // "tcpSynSent", "udpStream", ...
+
+// Where one packet leads; tcp_flags as in the header, 0 for UDP. That both sides have sent a FIN is flow_touch()'s to know.
+enum flow_state flow_state_next(enum flow_state s, enum flow_ways ways, bool from_backend,
+				uint8_t tcp_flags);
 
 static inline bool flow_state_is_half_open(enum flow_state s) {
 	return s == FLOW_TCP_SYN_SENT || s == FLOW_TCP_SYN_RECV;

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the flow table does for every packet, inline: with a constant family the other family's half disappears.
+//
+// flow.h includes it and says what the functions promise. Two cache lines at most: bucket A, and bucket B only where A's chain
+// says that something of A's is in its B. The entries of a bucket are compared without a branch for each: which one matches is
+// random, and a mispredicted branch costs as much as all the compares.
+#ifndef SLUICE_FLOW_FLOW_INLINE_H
+#define SLUICE_FLOW_FLOW_INLINE_H
+
+#include "flow/flow_table.h"
+
+static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
+				    const struct flow_key *k) {
+	uint64_t rest = (uint64_t)k->id << 32 | (uint64_t)k->kind << 16 | k->port;
+	uint64_t h;
+
+	if (family == 4)
+		h = flow_mix(k->addr[0] ^ t->key[0], rest ^ t->key[1]);
+	else
+		h = flow_mix(flow_mix(((uint64_t)k->addr[0] << 32 | k->addr[1]) ^ t->key[0],
+				      ((uint64_t)k->addr[2] << 32 | k->addr[3]) ^ t->key[1]) ^
+				     t->key[2],
+			     rest ^ t->key[3]);
+	return flow_mix(h ^ t->key[2], t->key[3]);
+}
+
+static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k) {
+	return k->family == 4 ? flow_hash_in(t, 4, k) : flow_hash_in(t, 6, k);
+}
+
+static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
+				 bool record) {
+	uint32_t bucket = flow_bucket_a(t, family, hash);
+	uint64_t n = (uint64_t)bucket * flow_ways_of(family);
+
+	__builtin_prefetch(flow_slot(t, family, bucket, 0), 1);
+	if (record)
+		__builtin_prefetch((struct flow_record *)flow_at(t, t->records_at[family != 4]) +
+				   n);
+}
+
+static inline struct flow_record *flow_record(const struct flow_table *t, uint8_t family,
+					      const struct flow *f) {
+	return (struct flow_record *)flow_at(t, t->records_at[family != 4]) +
+	       flow_index(t, family, f);
+}
+
+// What an entry of this key has, and in which bits. A free entry has the state that no key's has.
+static inline struct flow_words flow_want(uint8_t family, const struct flow_key *k) {
+	struct flow want = {.id = k->id, .kind = k->kind, .port = k->port};
+
+	if (family == 4)
+		want.word = k->addr[0];
+	return flow_words(&want);
+}
+
+static inline struct flow_words flow_want_mask(void) {
+	static const struct flow mask = {.id = (1u << FLOW_ID_BITS) - 1,
+					 .kind = 1,
+					 .word = ~0u,
+					 .port = 0xffff};
+
+	return flow_words(&mask);
+}
+
+static inline bool flow_matches(uint8_t family, const struct flow *f, struct flow_words want,
+				const struct flow_key *k) {
+	struct flow_words is = flow_words(f), mask = flow_want_mask();
+	uint64_t differs = ((is.a ^ want.a) & mask.a) | ((is.b ^ want.b) & mask.b);
+
+	if (family != 4) {
+		uint64_t there[2], here[2];
+
+		memcpy(there, flow_addr6(f), sizeof(there));
+		memcpy(here, k->addr, sizeof(here));
+		differs |= (there[0] ^ here[0]) | (there[1] ^ here[1]);
+	}
+	return (differs == 0) & (f->state != FLOW_FREE);
+}
+
+static inline struct flow *flow_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
+				      const struct flow_key *k) {
+	struct flow_words want = flow_want(family, k);
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		found |= (unsigned)flow_matches(family, flow_slot(t, family, bucket, i), want, k)
+			 << i;
+	if (found == 0)
+		return NULL;
+	return flow_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
+}
+
+static inline uint32_t flow_idle(const struct flow *f, uint32_t now) { // ticks
+	return (now - (uint32_t)f->last) & FLOW_TIME_MASK;
+}
+
+static inline bool flow_is_expired(const struct flow_table *t, const struct flow *f, uint32_t now) {
+	return f->kind == FLOW_FORWARD && flow_idle(f, now) > t->timeout[f->state];
+}
+
+// Remove an entry that has expired, and count it.
+void flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
+
+static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
+					const struct flow_key *k, uint64_t hash, uint32_t now) {
+	uint32_t a = flow_bucket_a(t, family, hash);
+	struct flow *f = flow_match(t, family, a, k);
+
+	if (f == NULL && flow_chain(t, family, a) != 0)
+		f = flow_match(t, family, flow_bucket_b(t, family, hash), k);
+	if (f == NULL)
+		return NULL;
+	if (__builtin_expect(flow_is_expired(t, f, now), 0)) {
+		flow_expire(t, family, f, now);
+		return NULL;
+	}
+	return f;
+}
+
+static inline struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash,
+				     uint32_t now) {
+	return k->family == 4 ? flow_find_in(t, 4, k, hash, now) : flow_find_in(t, 6, k, hash, now);
+}
+
+// Move the state on; flow_touch() calls it only where a packet can change it.
+void flow_advance(struct flow_table *t, struct flow *f, enum flow_ways ways, bool from_backend,
+		  uint8_t tcp_flags);
+
+static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
+			      bool from_backend, uint8_t tcp_flags, uint32_t now) {
+	const uint8_t moving = FLOW_TCP_FLAG_SYN | FLOW_TCP_FLAG_FIN | FLOW_TCP_FLAG_RST;
+
+	f->last = now & FLOW_TIME_MASK;
+	if (f->state == FLOW_TCP_ESTABLISHED && (tcp_flags & moving) == 0)
+		return;
+	if (f->state == FLOW_UDP_STREAM || (f->state == FLOW_UDP && !from_backend))
+		return;
+	flow_advance(t, f, ways, from_backend, tcp_flags);
+}
+
+static inline bool flow_is_reusable(const struct flow *f) {
+	return f->state == FLOW_TCP_TIME_WAIT || f->state == FLOW_TCP_CLOSE ||
+	       (f->state == FLOW_TCP_FIN_WAIT && f->fin_client);
+}
+
+static inline uint32_t flow_moves(const struct flow_table *t) {
+	return t->moves;
+}
+
+static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint32_t endpoint,
+				      uint8_t snat_index, uint16_t snat_port) {
+	uint64_t key = (uint64_t)endpoint << 22 | (uint64_t)snat_index << 16 | snat_port;
+
+	return flow_mix(flow_mix(key ^ t->key[1], t->key[0]) ^ t->key[3], t->key[2] ^ family);
+}
+
+static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	__builtin_prefetch(snat_slot(t, family, snat_bucket(t, family, hash), 0));
+}
+
+static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
+				  struct flow_origin *out) {
+	static const struct snat mask = {.endpoint = (1u << FLOW_ID_BITS) - 1,
+					 .index = 63,
+					 .port = 0xffff,
+					 .state = 3};
+	const struct snat want = {.endpoint = endpoint,
+				  .index = snat_index,
+				  .port = snat_port,
+				  .state = SNAT_USED};
+	uint32_t bucket = snat_bucket(t, family, hash);
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++) {
+		uint64_t is = snat_word(snat_slot(t, family, bucket, i));
+
+		found |= (unsigned)(((is ^ snat_word(&want)) & snat_word(&mask)) == 0) << i;
+	}
+	if (found == 0)
+		return false;
+
+	const struct snat *s = snat_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
+
+	memset(out, 0, sizeof(*out));
+	if (family == 4)
+		out->addr[0] = s->word;
+	else
+		memcpy(out->addr, snat_addr6(s), sizeof(out->addr));
+	out->port = (uint16_t)s->client_port;
+	out->frontend = s->frontend;
+	return true;
+}
+
+#endif

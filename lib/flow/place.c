@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which slot an entry gets: two buckets, a bounded breadth-first search for room, and the chains that find rests on.
+//
+//     x wants A or B, both full:   A [p q r s]   B [t u v w]
+//     p's other bucket is C, full; q's is D, which has room:   q -> D, x -> q's slot
+//
+// Breadth first finds the shortest run of moves. A bucket may appear twice in the search, but never twice on one path: the moves
+// are made from the free end backwards, and each must find what the search saw. The order is fixed, so a replay repeats itself.
+#include <errno.h>
+
+#include "flow/flow_private.h"
+
+// Buckets that one search looks at. At 85 % load two entries a bucket (IPv6) need more than 100 once in ten thousand times.
+#define SEARCH 256
+// Beyond the load that the table was sized for, room has to come from eviction: a flood of new flows must not cost a long search each.
+#define SEARCH_SHORT 12
+
+struct node {
+	uint32_t bucket;
+	int16_t parent; // index, or -1
+	uint8_t slot;   // of the parent: whose entry would move here
+};
+
+static uint32_t chain_max(uint8_t family) {
+	return (1u << (4 * flow_ways_of(family))) - 1;
+}
+
+static void chain_set(struct flow_table *t, uint8_t family, uint32_t bucket, uint32_t chain) {
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		flow_slot(t, family, bucket, i)->chain = (chain >> (4 * i)) & 15;
+}
+
+static void chain_add(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
+	uint32_t chain = flow_chain(t, family, bucket);
+
+	if (chain < chain_max(family))
+		chain_set(t, family, bucket, chain + (uint32_t)n);
+}
+
+static struct flow *slot_free(const struct flow_table *t, uint8_t family, uint32_t bucket) {
+	for (unsigned i = 0; i < flow_ways_of(family); i++) {
+		struct flow *f = flow_slot(t, family, bucket, i);
+
+		if (f->state == FLOW_FREE)
+			return f;
+	}
+	return NULL;
+}
+
+static void slot_clear(struct flow_table *t, uint8_t family, struct flow *f) {
+	*f = (struct flow){.chain = f->chain};
+	memset(flow_record(t, family, f), 0, sizeof(struct flow_record));
+	if (family != 4)
+		memset(flow_addr6(f), 0, sizeof(struct flow6) - sizeof(struct flow));
+}
+
+static uint64_t hash_of(const struct flow_table *t, uint8_t family, const struct flow *f) {
+	const struct flow_key k = flow_key_of(family, f);
+
+	return flow_hash_in(t, family, &k);
+}
+
+static uint32_t other_bucket(const struct flow_table *t, uint8_t family, const struct flow *f,
+			     uint32_t here) {
+	uint64_t hash = hash_of(t, family, f);
+	uint32_t a = flow_bucket_a(t, family, hash);
+
+	return a == here ? flow_bucket_b(t, family, hash) : a;
+}
+
+// Move an entry to a free slot of its other bucket.
+static void move(struct flow_table *t, uint8_t family, struct flow *from, struct flow *to) {
+	uint32_t a = flow_bucket_a(t, family, hash_of(t, family, from));
+	unsigned chain = to->chain;
+
+	*to = *from;
+	to->chain = chain & 15;
+	*flow_record(t, family, to) = *flow_record(t, family, from);
+	if (family != 4)
+		memcpy(flow_addr6(to), flow_addr6(from),
+		       sizeof(struct flow6) - sizeof(struct flow));
+	slot_clear(t, family, from);
+	chain_add(t, family, a, flow_bucket_of(t, family, to) == a ? -1 : 1);
+	t->moves++;
+}
+
+void flow_place_home(struct flow_table *t, uint8_t family, struct flow *f) {
+	uint32_t a = flow_bucket_a(t, family, hash_of(t, family, f));
+	struct flow *slot = a == flow_bucket_of(t, family, f) ? NULL : slot_free(t, family, a);
+
+	if (slot != NULL)
+		move(t, family, f, slot);
+}
+
+static bool on_path(const struct node *nodes, int at, uint32_t bucket) {
+	for (; at >= 0; at = nodes[at].parent)
+		if (nodes[at].bucket == bucket)
+			return true;
+	return false;
+}
+
+// Queue the other buckets of all entries of node `at`; returns the new end of the queue.
+static int expand(const struct flow_table *t, uint8_t family, struct node *nodes, int at, int n,
+		  int bound) {
+	uint32_t bucket = nodes[at].bucket;
+
+	for (unsigned i = 0; i < flow_ways_of(family) && n < bound; i++) {
+		uint32_t other = other_bucket(t, family, flow_slot(t, family, bucket, i), bucket);
+
+		if (on_path(nodes, at, other))
+			continue;
+		__builtin_prefetch(flow_slot(t, family, other, 0), 1);
+		nodes[n++] = (struct node){.bucket = other,
+					   .parent = (int16_t)at,
+					   .slot = (uint8_t)i};
+	}
+	return n;
+}
+
+// Make the moves from node `at`, whose bucket has the free slot, up to a root. Returns the slot freed there.
+static struct flow *unwind(struct flow_table *t, uint8_t family, const struct node *nodes, int at,
+			   struct flow *slot) {
+	for (; nodes[at].parent >= 0; at = nodes[at].parent) {
+		struct flow *from = flow_slot(t, family, nodes[nodes[at].parent].bucket,
+					      nodes[at].slot);
+
+		move(t, family, from, slot);
+		slot = from;
+	}
+	return slot;
+}
+
+static struct flow *search(struct flow_table *t, uint8_t family, uint32_t a, uint32_t b) {
+	struct node nodes[SEARCH];
+	int bound = t->used[family != 4] < t->search_short[family != 4] ? SEARCH : SEARCH_SHORT;
+	int n = 2;
+
+	nodes[0] = (struct node){.bucket = a, .parent = -1};
+	nodes[1] = (struct node){.bucket = b, .parent = -1};
+	for (int at = 0; at < n; at++) {
+		struct flow *slot = slot_free(t, family, nodes[at].bucket);
+
+		if (slot != NULL)
+			return unwind(t, family, nodes, at, slot);
+		n = expand(t, family, nodes, at, n, bound);
+	}
+	return NULL;
+}
+
+struct flow *flow_place_room_first(struct flow_table *t, uint8_t family, uint64_t hash) {
+	return slot_free(t, family, flow_bucket_a(t, family, hash));
+}
+
+struct flow *flow_place_room(struct flow_table *t, uint8_t family, uint64_t hash) {
+	return search(t, family, flow_bucket_a(t, family, hash), flow_bucket_b(t, family, hash));
+}
+
+struct flow *flow_place(struct flow_table *t, struct flow *slot, const struct flow_key *k,
+			uint64_t hash, const struct flow *is) {
+	uint32_t a = flow_bucket_a(t, k->family, hash);
+	unsigned chain = slot->chain;
+
+	*slot = *is;
+	slot->chain = chain & 15;
+	if (k->family != 4)
+		memcpy(flow_addr6(slot), k->addr, sizeof(k->addr));
+	if (flow_bucket_of(t, k->family, slot) != a)
+		chain_add(t, k->family, a, 1);
+	t->used[k->family != 4]++;
+	return slot;
+}
+
+void flow_displace(struct flow_table *t, uint8_t family, struct flow *f) {
+	uint32_t a = flow_bucket_a(t, family, hash_of(t, family, f));
+	bool away = flow_bucket_of(t, family, f) != a;
+
+	slot_clear(t, family, f);
+	if (away)
+		chain_add(t, family, a, -1);
+	t->used[family != 4]--;
+	t->moves++;
+}
