@@ -2,7 +2,7 @@
 // Bring DPDK's environment up from plain settings, so that nobody else writes EAL arguments.
 //
 //     lcore 0      the main lcore: the control thread, on the control CPUs
-//     lcore i + 1  worker i, on worker_cpus[i]; two workers may name one CPU (then they share it: not with idle: busy)
+//     lcore i + 1  worker i, on worker_cpus[i]; workers may share a CPU (not with idle: busy)
 //
 // Nothing is shared with other processes and nothing is left behind: with hugepages EAL runs
 // --in-memory (anonymous mappings, no files), without them --no-huge --no-shconf. So several

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // An Ethernet port: from a device string to queues that workers poll.
 //
-//     port_open() each ...... probed, profile chosen, queue counts, descriptors, offloads, RSS, MTU and MAC settled
-//     port_pools_create() ... one packet pool a NUMA node, sized from what the ports turned out to be
+//     port_open() each ...... probed; profile, queue counts, descriptors, RSS, MTU and MAC settled
+//     port_pools_create() ... a packet pool for each NUMA node, sized from what the ports want
 //     port_start() each ..... queues set up on the pool of the port's node, filters, link
-//     port_stop() each, port_close() each, port_pools_destroy(): the other way around; workers have left the port before
+//     port_stop() each, port_close() each, port_pools_destroy(), once the workers have left
 //
 // Queues. A device may have fewer receive queues than there are workers, and fewer transmit queues:
 // n_rx_queues and n_tx_queues say how many there are. Transmit queue i belongs to worker i; a
-// worker at or beyond n_tx_queues hands its packets to one below. Which worker polls a receive
-// queue is the dataplane's choice. What a device can't do costs one log line and works in a lesser
-// way; what would make forwarding wrong (MTU, MAC) is an error.
+// worker at or beyond n_tx_queues hands its packets to one below. Some devices have a fixed number
+// of receive queues, each of which must be polled (profile: "queues": "device"): n_rx_queues is
+// then above the number of workers when they are more. Which worker polls a queue is the
+// dataplane's choice. What a device can't do costs one log line and works in a lesser way; what
+// would make forwarding wrong (MTU, MAC) is an error.
 //
 // Units:  MTU in bytes of the L3 packet; the frame is 14 more, 18 with a VLAN tag
 // Thread: control thread for all; workers read id and the counts, and the PMD's burst calls

@@ -27,9 +27,10 @@ struct profile {
 	char drivers[PROFILE_MAX_DRIVERS][PROFILE_NAME]; // DPDK's driver names, "net_af_xdp"
 	uint16_t n_drivers;
 	uint16_t n_devargs;
-	struct profile_devarg devargs
-		[PROFILE_MAX_DEVARGS]; // added to the device string where the user did not name the key
-	uint16_t max_queues;           // 0: one for each worker
+	// Added to the device string where the user did not name the key.
+	struct profile_devarg devargs[PROFILE_MAX_DEVARGS];
+	uint16_t max_queues; // 0: as many as there are workers
+	bool all_queues;     // the device string fixes their number, and each must be polled
 	uint16_t rx_descriptors, tx_descriptors;
 	uint16_t burst;       // packets a receive call, 1..32
 	uint32_t data_room;   // bytes of an mbuf with headroom; 0: follows the MTU
