@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of addresses as a file: {"version": 1, "addresses": [{"namespace", "name", "address", "pool"}]}.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doc/doc.h"
+#include "ipam/ipam.h"
+
+#define FILE_VERSION 1
+#define FILE_MAX (64u << 20)
+
+static int text_field(char *out, size_t size, const struct doc_node *n, const char *key,
+		      struct error *err) {
+	const char *text = NULL;
+	int ret = doc_get_string(n, key, &text, err);
+
+	if (ret < 0)
+		return ret;
+	if (text == NULL || text[0] == 0 || strlen(text) >= size)
+		return doc_fault(n, err, -EINVAL, "%s: missing or too long", key);
+	strcpy(out, text);
+	return 0;
+}
+
+static int read_entry(struct ipam_entry *e, const struct doc_node *n, struct error *err) {
+	char text[IP_ADDR_STR + 1];
+	int ret = text_field(e->ns, sizeof(e->ns), n, "namespace", err);
+
+	if (ret == 0)
+		ret = text_field(e->name, sizeof(e->name), n, "name", err);
+	if (ret == 0)
+		ret = text_field(e->pool, sizeof(e->pool), n, "pool", err);
+	if (ret == 0)
+		ret = text_field(text, sizeof(text), n, "address", err);
+	if (ret == 0 && ip_addr_parse(&e->addr, text) < 0)
+		ret = doc_fault(n, err, -EINVAL, "address: not an IP address");
+	return ret;
+}
+
+static int read_entries(struct ipam_memory *m, const struct doc_node *list, struct error *err) {
+	size_t n;
+	int ret = doc_array_size(list, &n, err);
+
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		struct doc_node node = doc_element(list, i);
+		struct ipam_entry e = {0};
+
+		ret = read_entry(&e, &node, err);
+		if (ret == 0)
+			ret = ipam_memory_put(m, &e) < 0 ? -ENOMEM : 0;
+	}
+	return ret;
+}
+
+static int read_document(struct ipam_memory *m, const struct doc *d, struct error *err) {
+	struct doc_node root, list;
+	int64_t version = 0;
+	int ret;
+
+	if (doc_count(d) != 1)
+		return error_set(err, -EINVAL, "not one JSON document");
+	root = doc_root(d, 0);
+	ret = doc_get_int(&root, "version", &version, 1, INT32_MAX, err);
+	if (ret == 0 && version != FILE_VERSION)
+		ret = doc_fault(&root, err, -EINVAL, "version: not %d", FILE_VERSION);
+	if (ret == 0)
+		ret = doc_member(&list, &root, "addresses", err);
+	return ret == 0 ? read_entries(m, &list, err) : ret;
+}
+
+static void forget_all(struct ipam_memory *m) {
+	const struct ipam_entry **list;
+	int n = ipam_memory_list(m, &list);
+
+	for (int i = 0; i < n; i++)
+		ipam_memory_remove(m, list[i]->ns, list[i]->name, list[i]->addr.family);
+	if (n >= 0)
+		free(list);
+}
+
+// Give the file another name that nothing else has.
+static int set_aside(const char *path, struct error *err) {
+	char aside[PATH_MAX];
+	struct error why = *err;
+
+	for (int i = 0; i < 1000; i++) {
+		int len = i == 0 ? snprintf(aside, sizeof(aside), "%s.damaged", path)
+				 : snprintf(aside, sizeof(aside), "%s.damaged.%d", path, i);
+
+		if (len < 0 || (size_t)len >= sizeof(aside))
+			return error_set(err, -ENAMETOOLONG, "%s: name too long", path);
+		if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0)
+			return error_set(
+				err, 1,
+				"%.700s; kept as %.255s, starting without remembered addresses",
+				why.text, aside);
+		if (errno != EEXIST)
+			return error_set(err, -errno, "%s: %.200s; it can't be set aside: %s", path,
+					 why.text, strerror(errno));
+	}
+	return error_set(err, -EEXIST, "%s: too many damaged copies beside it", path);
+}
+
+int ipam_memory_load(struct ipam_memory *m, const char *path, struct error *err) {
+	struct error local;
+	struct doc *d = NULL;
+	int ret;
+
+	if (err == NULL)
+		err = &local;
+	ret = doc_load(&d, path, FILE_MAX, err);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret == 0)
+		ret = read_document(m, d, err);
+	doc_destroy(d);
+	if (ret == -EINVAL || ret == -EFBIG) {
+		forget_all(m);
+		ret = set_aside(path, err);
+	}
+	if (ret == 0)
+		ipam_memory_set_saved(m);
+	return ret;
+}
+
+static json_t *entry_json(const struct ipam_entry *e) {
+	char text[IP_ADDR_STR];
+
+	return json_pack("{s:s, s:s, s:s, s:s}", "namespace", e->ns, "name", e->name, "address",
+			 ip_addr_format(&e->addr, text), "pool", e->pool);
+}
+
+// NULL: out of memory.
+static char *to_text(const struct ipam_memory *m) {
+	const struct ipam_entry **list;
+	int n = ipam_memory_list(m, &list);
+	json_t *array, *root;
+	char *text = NULL;
+
+	if (n < 0)
+		return NULL;
+	array = json_array();
+	root = json_pack("{s:i, s:O?}", "version", FILE_VERSION, "addresses", array);
+	for (int i = 0; i < n && root != NULL; i++)
+		if (json_array_append_new(array, entry_json(list[i])) < 0) {
+			json_decref(root);
+			root = NULL;
+		}
+	if (root != NULL)
+		text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+	json_decref(root);
+	json_decref(array);
+	free(list);
+	return text;
+}
+
+static int write_all(int fd, const char *text, size_t len) {
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+// The rename itself is durable only once its directory is.
+static int sync_directory(const char *path) {
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd, ret = 0;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+		 slash == NULL ? "." : path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 && errno != EINVAL)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int replace_file(const char *path, const char *text) {
+	char temp[PATH_MAX];
+	int fd, ret;
+
+	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
+		return -ENAMETOOLONG;
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	ret = write_all(fd, text, strlen(text));
+	if (close(fd) < 0 && ret == 0)
+		ret = -errno;
+	if (ret == 0 && rename(temp, path) < 0)
+		ret = -errno;
+	if (ret < 0)
+		unlink(temp);
+	return ret < 0 ? ret : sync_directory(path);
+}
+
+int ipam_memory_save(struct ipam_memory *m, const char *path, struct error *err) {
+	char *text = to_text(m);
+	int ret;
+
+	if (text == NULL)
+		return error_set(err, -ENOMEM, "%s: out of memory", path);
+	ret = replace_file(path, text);
+	free(text);
+	if (ret < 0)
+		return error_set(err, ret, "%s: can't be written: %s", path, strerror(-ret));
+	ipam_memory_set_saved(m);
+	return 0;
+}
