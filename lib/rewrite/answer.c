@@ -122,25 +122,37 @@ static void swap_addresses(uint8_t *l3, const struct parsed *p) {
 	memcpy(src + len, p->src, len);
 }
 
-// Exchanged addresses leave every sum as it was: the TTL and the type are all that changes.
+static uint16_t icmp_checksum(const uint8_t *icmp, const struct parsed *p) {
+	if (p->family == 4)
+		return checksum_ipv4_header(icmp, p->l4_len);
+	return checksum_l4(6, p->dst, p->src, IPPROTO_ICMPV6, icmp, p->l4_len);
+}
+
+static void set_ttl(uint8_t *l3, uint8_t family, uint8_t ttl) {
+	uint16_t was = bytes_get16(l3 + 8);
+
+	if (family == 6) {
+		l3[7] = ttl;
+		return;
+	}
+	l3[8] = ttl;
+	bytes_put16(l3 + 10, checksum_apply(bytes_get16(l3 + 10),
+					    checksum_change16(0, was, bytes_get16(l3 + 8))));
+}
+
+// The ICMP checksum was found right and is computed anew: a reply of zeros alone, whose checksum is
+// 0xffff, is the one message for which the incremental sum gives the other zero. Exchanged
+// addresses leave the IPv4 header's sum as it was.
 bool rewrite_echo_reply(uint8_t *frame, const struct parsed *p) {
 	uint8_t *l3 = frame + p->l3, *icmp = frame + p->l4;
-	uint16_t was = bytes_get16(icmp);
 
 	if (p->kind != PARSE_ICMP || p->icmp_type != (p->family == 4 ? 8 : 128) ||
 	    !may_answer(frame, p) || !rewrite_icmp_is_valid(frame, p))
 		return false;
 	swap_addresses(l3, p);
+	set_ttl(l3, p->family, HEADER_TTL);
 	icmp[0] = p->family == 4 ? 0 : 129;
-	bytes_put16(icmp + 2, checksum_apply(bytes_get16(icmp + 2),
-					     checksum_change16(0, was, bytes_get16(icmp))));
-	if (p->family == 6) {
-		l3[7] = HEADER_TTL;
-		return true;
-	}
-	was = bytes_get16(l3 + 8);
-	l3[8] = HEADER_TTL;
-	bytes_put16(l3 + 10, checksum_apply(bytes_get16(l3 + 10),
-					    checksum_change16(0, was, bytes_get16(l3 + 8))));
+	bytes_put16(icmp + 2, 0);
+	bytes_put16(icmp + 2, icmp_checksum(icmp, p));
 	return true;
 }

@@ -33,8 +33,8 @@ static inline __attribute__((always_inline)) void rewrite_nat(uint8_t *l3, uint1
 							      const struct rewrite_end *src,
 							      const struct rewrite_end *dst);
 
-// Lower the MSS option of a SYN to at most mss (adding none where there is none; RFC 879's 536 /
-// 1220 is then below any MTU of ours). Walks the TCP options within l4_len. Returns true when
+// Lower the MSS option of a SYN to at most mss. Where there is none, none is added: the default of
+// RFC 9293 (536 or 1220) is below any MTU of ours. Walks the TCP options within l4_len. True when
 // changed.
 bool rewrite_clamp_mss(uint8_t *l4, uint16_t l4_len, uint16_t mss);
 
@@ -51,9 +51,9 @@ bool rewrite_icmp_is_valid(const uint8_t *frame, const struct parsed *p);
 
 #define REWRITE_MAX 1280 // room that out must have
 
-// RST to the sender of a TCP packet, made from that packet alone (RFC 9293 3.10.7.1): ACK set: seq
-// = its ack, no ACK flag; else seq 0, ack = its seq + its length (SYN and FIN count), ACK set. From
-// its destination. 0 for a RST.
+// RST to the sender of a TCP packet, made from that packet alone (RFC 9293 3.10.7.1), from its
+// destination. Its ACK set: seq = its ack, no ACK flag; else seq 0, ack = its seq + its length (SYN
+// and FIN count), ACK set. 0 for a RST.
 uint16_t rewrite_build_rst(uint8_t *out, const uint8_t *frame, const struct parsed *p);
 // ICMP error to the sender, quoting as much as fits (IPv4: 548 bytes of packet, RFC 1812; IPv6: up
 // to 1280 in all), from `from`.
@@ -61,8 +61,8 @@ enum rewrite_error { REWRITE_PORT_UNREACHABLE, REWRITE_TIME_EXCEEDED, REWRITE_TO
 uint16_t rewrite_build_icmp_error(uint8_t *out, const uint8_t *frame, const struct parsed *p,
 				  enum rewrite_error what, uint16_t mtu,
 				  const struct ip_addr *from);
-// Turn an echo request into its reply in place (addresses swapped, TTL 64, checksums). False when
-// its checksum is wrong.
+// Turn an echo request into its reply in place (addresses swapped, TTL 64, checksums). False, and
+// nothing is changed, when its checksum is wrong or it may not be answered.
 bool rewrite_echo_reply(uint8_t *frame, const struct parsed *p);
 
 // ARP for Ethernet and IPv4: 28 bytes. arp_read() refuses what no station may send: another kind of

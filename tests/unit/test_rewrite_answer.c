@@ -265,6 +265,24 @@ static void an_echo_reply_is_the_one_built_anew(void **state) {
 	}
 }
 
+// The sum of a reply without any bit set is the other zero of one's complement.
+static void an_echo_reply_of_zeros_alone_has_a_right_checksum(void **state) {
+	static const uint8_t zeros[32];
+
+	for (uint16_t len = 0; len <= sizeof(zeros); len++) {
+		struct packet p = sample(4, IPPROTO_ICMP);
+		struct received r;
+
+		p.sport = htons(0x0800);
+		p.dport = 0;
+		p.data = zeros;
+		p.data_len = len;
+		receive(&r, &p);
+		assert_true(rewrite_echo_reply(r.frame, &r.p));
+		assert_int_equal(get16(r.frame + r.p.l4 + 2), 0xffff);
+	}
+}
+
 static void what_is_no_right_echo_request_is_left_alone(void **state) {
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t family = i % 2 ? 4 : 6;
@@ -293,6 +311,7 @@ int main(void) {
 		cmocka_unit_test(nothing_is_answered_from_the_other_family),
 		cmocka_unit_test(groups_broadcasts_and_martians_get_no_answer),
 		cmocka_unit_test(an_echo_reply_is_the_one_built_anew),
+		cmocka_unit_test(an_echo_reply_of_zeros_alone_has_a_right_checksum),
 		cmocka_unit_test(what_is_no_right_echo_request_is_left_alone),
 	};
 
