@@ -9,24 +9,34 @@
 #include <stdlib.h>
 
 #define MAX_NARROW 255 // backends whose indexes fit a byte
-#define WORD_BITS 64
+#define SIZE_SMALL 16381
+#define SIZE_MIDDLE 65537
+#define SIZE_LARGE 655373
+// An offer is cost << WALKER_BITS | walker: a rank below 2^20 times a step of at most 2^27 leaves
+// 63 bits in use.
+#define WALKER_BITS 16
+#define MAX_STEP (1u << 27)
+#define FREE UINT64_MAX
 
-// Appliances of different versions must agree: nothing below may change without a note in
+// Appliances of different versions must agree: no number below changes without a note in
 // CHANGELOG.md.
-static const uint64_t seed_offset = 0x9e3779b97f4a7c15, seed_skip = 0xd1b54a32d192ed03;
+static const uint64_t seed_offset = 0x9e3779b97f4a7c15, seed_skip = 0xd1b54a32d192ed03,
+		      seed_order = 0x2545f4914f6cdd1d;
 
 struct walker {
-	uint32_t pos, skip;     // the next slot of its walk to try, and the step to the one after
-	uint64_t weight, saved; // saved: the account
-	uint32_t index;         // in the caller's array
+	uint32_t offset, skip;
+	uint32_t rank;  // how many slots it has asked for
+	uint32_t want;  // how many it may still get
+	uint64_t step;  // what one rank costs: the inverse of its weight
+	uint32_t index; // in the caller's array
 };
 
 uint32_t maglev_size(uint32_t n) {
 	if (n < 2)
 		return 0;
 	if (n <= 20)
-		return 16381;
-	return n <= 655 ? 65537 : 655373;
+		return SIZE_SMALL;
+	return n <= 655 ? SIZE_MIDDLE : SIZE_LARGE;
 }
 
 // The finalizer of SplitMix64 (Stafford's mix 13): each input bit flips each output bit with a
@@ -78,88 +88,123 @@ static uint32_t collect_walkers(struct walker *w, const uint32_t *order,
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t index = order[i];
-
-		if (b[index].weight > 0)
-			w[count++] = (struct walker){.weight = b[index].weight, .index = index};
+		if (b[order[i]].weight > 0)
+			w[count++].index = order[i];
 	}
 	return count;
 }
 
+// Shares are cut from the cumulated weights: they add up to size, and each is less than a slot off
+// the exact one.
 static void start_walks(struct walker *w, uint32_t count, const struct maglev_backend *b,
 			uint32_t size) {
-	for (uint32_t i = 0; i < count; i++) {
-		w[i].pos = (uint32_t)(identity_hash(&b[w[i].index], seed_offset) % size);
-		w[i].skip = (uint32_t)(identity_hash(&b[w[i].index], seed_skip) % (size - 1) + 1);
-	}
-}
-
-// Take the next free slot of w's walk. The bit map of taken slots stays in the first-level cache
-// where the table doesn't.
-static void take_slot(struct walker *w, uint16_t *slots, uint64_t *taken, uint32_t size) {
-	uint32_t pos = w->pos;
-	bool is_taken;
-
-	do {
-		w->pos = pos;
-		is_taken = taken[pos / WORD_BITS] >> (pos % WORD_BITS) & 1;
-		pos += w->skip;
-		if (pos >= size)
-			pos -= size;
-	} while (is_taken);
-	taken[w->pos / WORD_BITS] |= 1ull << (w->pos % WORD_BITS);
-	slots[w->pos] = (uint16_t)w->index;
-	w->pos = pos;
-}
-
-static void take_turns(struct walker *w, uint32_t count, uint16_t *slots, uint64_t *taken,
-		       uint32_t size) {
-	uint64_t price = 0;
+	uint64_t total = 0, sum = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		price = w[i].weight > price ? w[i].weight : price;
-	for (uint32_t left = size;;) {
-		for (uint32_t i = 0; i < count; i++) {
-			w[i].saved += w[i].weight;
-			if (w[i].saved < price)
-				continue;
-			w[i].saved -= price;
-			take_slot(&w[i], slots, taken, size);
-			if (--left == 0)
-				return;
-		}
+		total += b[w[i].index].weight;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct maglev_backend *be = &b[w[i].index];
+		uint64_t before = sum * size / total;
+
+		sum += be->weight;
+		w[i].want = (uint32_t)(sum * size / total - before);
+		w[i].step = be->weight < MAX_STEP ? MAX_STEP / be->weight : 1;
+		w[i].offset = (uint32_t)(identity_hash(be, seed_offset) % size);
+		w[i].skip = (uint32_t)(identity_hash(be, seed_skip) % (size - 1) + 1);
 	}
 }
 
-// One byte a slot instead of two; slots is freed unless memory runs out.
-static void *narrow(uint16_t *slots, uint32_t size) {
-	uint8_t *bytes = malloc(size);
+// The order in which every walk visits its steps: 0 to size - 1 shuffled (Fisher-Yates), always the
+// same for a size.
+static void shuffle(uint32_t *visit, uint32_t size) {
+	for (uint32_t i = 0; i < size; i++) {
+		uint32_t j = (uint32_t)((mix(seed_order + i) >> 32) * (i + 1) >> 32);
 
-	if (bytes == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < size; i++)
-		bytes[i] = (uint8_t)slots[i];
-	free(slots);
-	return bytes;
+		visit[i] = visit[j];
+		visit[j] = i;
+	}
+}
+
+// Let walker i ask for slots until it has its share. held[] has each slot's best offer so far: cost
+// above, walker below. size is a constant in every caller, so that the remainder becomes
+// multiplications. Returns whether somebody lost a slot.
+static inline __attribute__((always_inline)) bool walk(struct walker *w, uint32_t i, uint64_t *held,
+						       const uint32_t *visit, uint32_t size) {
+	struct walker me = w[i];
+	bool displaced = false;
+
+	while (me.want > 0) {
+		uint64_t offer = me.rank * me.step << WALKER_BITS | i;
+		uint64_t slot = (me.offset + (uint64_t)me.skip * visit[me.rank++]) % size;
+
+		if (offer > held[slot])
+			continue;
+		if (held[slot] != FREE) {
+			w[held[slot] & MAGLEV_MAX_BACKENDS].want++;
+			displaced = true;
+		}
+		held[slot] = offer;
+		me.want--;
+	}
+	w[i] = me;
+	return displaced;
+}
+
+// Until nobody wants any more. The outcome doesn't depend on the order in which they ask.
+static inline __attribute__((always_inline)) void settle_size(struct walker *w, uint32_t count,
+							      uint64_t *held, const uint32_t *visit,
+							      uint32_t size) {
+	for (bool again = true; again;) {
+		again = false;
+		for (uint32_t i = 0; i < count; i++)
+			again |= walk(w, i, held, visit, size);
+	}
+}
+
+static void settle(struct walker *w, uint32_t count, uint64_t *held, const uint32_t *visit,
+		   uint32_t size) {
+	switch (size) {
+	case SIZE_SMALL:
+		settle_size(w, count, held, visit, SIZE_SMALL);
+		break;
+	case SIZE_MIDDLE:
+		settle_size(w, count, held, visit, SIZE_MIDDLE);
+		break;
+	default:
+		settle_size(w, count, held, visit, SIZE_LARGE);
+	}
+}
+
+static void store(struct maglev_table *out, const struct walker *w, const uint64_t *held) {
+	for (uint32_t i = 0; i < out->size; i++) {
+		uint32_t index = w[held[i] & MAGLEV_MAX_BACKENDS].index;
+
+		if (out->width == 1)
+			((uint8_t *)out->slots)[i] = (uint8_t)index;
+		else
+			((uint16_t *)out->slots)[i] = (uint16_t)index;
+	}
 }
 
 // Fill out->slots for out->size and out->width.
 static int fill_slots(struct maglev_table *out, struct walker *w, uint32_t count) {
-	uint16_t *slots = malloc(out->size * sizeof(*slots));
-	uint64_t *taken = calloc(out->size / WORD_BITS + 1, sizeof(*taken));
+	uint64_t *held = malloc(out->size * sizeof(*held));
+	uint32_t *visit = calloc(out->size, sizeof(*visit));
 
-	if (slots == NULL || taken == NULL)
-		goto free_all;
-	take_turns(w, count, slots, taken, out->size);
-	out->slots = out->width == 1 ? narrow(slots, out->size) : slots;
-	if (out->slots == NULL)
-		goto free_all;
-	free(taken);
+	out->slots = malloc((size_t)out->size * out->width);
+	if (held == NULL || visit == NULL || out->slots == NULL) {
+		free(out->slots);
+		free(held);
+		free(visit);
+		return -ENOMEM;
+	}
+	memset(held, 0xff, out->size * sizeof(*held));
+	shuffle(visit, out->size);
+	settle(w, count, held, visit, out->size);
+	store(out, w, held);
+	free(held);
+	free(visit);
 	return 0;
-free_all:
-	free(slots);
-	free(taken);
-	return -ENOMEM;
 }
 
 static int build(struct maglev_table *out, struct walker *w, uint32_t *order,

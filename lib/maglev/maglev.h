@@ -3,18 +3,25 @@
 // changes little when the set of backends changes. Every appliance that knows the same backends
 // computes the same table.
 //
-// Each backend walks the slots in an order of its own, slot(j) = (offset + j * skip) mod size,
-// where offset and skip are hashes of its address and port. In turns, in order of (address, port),
-// each adds its weight to its account and, once the account holds the largest weight of all, pays
-// that and takes the next slot of its walk that is still free:
+// Each backend visits the slots in an order of its own and gets as many as its weight gives it of
+// the whole:
 //
-//     weights 2, 1:  turn 1: a takes    turn 2: a takes, b takes    turn 3: a takes    ...
+//     slot(rank) = (offset + visit[rank] * skip) mod size      offset, skip: hashes of its address and port
+//                                                              visit: one fixed shuffle of 0 .. size - 1
 //
-// Equal weights thus take a slot a turn each, and nobody is ever more than one slot off its share.
+// Where several want a slot it goes to the one that comes to it at the lowest rank / weight (then
+// the lowest address and port), and the others walk on: a stable matching, which is one and the
+// same in whatever order they ask. That is section 3.4 of the paper with two changes. The paper
+// gives a slot to whoever asks first, in turns, and walks straight. Straight walks of few backends
+// are often in step with each other, and then one that leaves drags others along: of random sets of
+// 3 to 20 backends about 2 % broke the 1 % law below, by up to threefold. With both changes a
+// removal moves 0.2 to 0.5 % on average and 0.83 % at the worst of 2,600 random removals, and
+// shares are exact to a slot.
+//
 // A table's size depends on nothing but the number of backends with a weight (maglev_size), in
 // steps so coarse that one backend more or less seldom changes it: inside a step removing one of n
-// moves at most 1 % of the others' slots, across a step nearly all are drawn anew (tracked flows
-// don't care). With one backend there is nothing to look up, and no table.
+// equal backends moves at most 1 % of the others' slots, across a step nearly all are drawn anew
+// (tracked flows don't care). With one backend there is nothing to look up, and no table.
 //
 // hash -> slot is a multiplication of the hash's upper half, so the lower half is free for other
 // tables. Thread: building is pure (the control thread's); look-ups only read, on any thread.
