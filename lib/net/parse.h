@@ -206,23 +206,34 @@ static inline void parse_clear(struct parsed *out) {
 // TCP or UDP.
 static inline bool parse_is_plain4(const uint8_t *ip, uint32_t room) {
 	uint16_t total = ntohs(parse_load16(ip + 2));
+	unsigned ok = ip[0] == 0x45;
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < PARSE_IPV4_LEN; i += 4)
 		sum += parse_load32(ip + i);
-	// One branch for all: each test nearly always passes.
-	return (ip[0] == 0x45) & (total >= PARSE_IPV4_LEN + PARSE_UDP_LEN) & (total <= room) &
-	       ((parse_load16(ip + 6) & htons(0x3fff)) == 0) & (checksum_fold(sum) == 0xffff) &
-	       !parse_is_martian4(ip + 12) & !parse_is_martian4(ip + 16) & parse_is_flow(ip[9]);
+	// Gathered without branches: each test nearly always passes.
+	ok &= total >= PARSE_IPV4_LEN + PARSE_UDP_LEN;
+	ok &= total <= room;
+	ok &= (parse_load16(ip + 6) & htons(0x3fff)) == 0;
+	ok &= checksum_fold(sum) == 0xffff;
+	ok &= !parse_is_martian4(ip + 12);
+	ok &= !parse_is_martian4(ip + 16);
+	ok &= parse_is_flow(ip[9]);
+	return ok != 0;
 }
 
 // Addresses that begin with neither 00 nor ff need no closer look.
 static inline bool parse_is_plain6(const uint8_t *ip, uint32_t room) {
 	uint32_t payload = ntohs(parse_load16(ip + 4));
+	unsigned ok = ip[0] >> 4 == 6;
 
-	return (ip[0] >> 4 == 6) & (payload >= PARSE_UDP_LEN) & (PARSE_IPV6_LEN + payload <= room) &
-	       (PARSE_IPV6_LEN + payload <= UINT16_MAX) & ((uint8_t)(ip[8] + 1) > 1) &
-	       ((uint8_t)(ip[24] + 1) > 1) & parse_is_flow(ip[6]);
+	ok &= payload >= PARSE_UDP_LEN;
+	ok &= PARSE_IPV6_LEN + payload <= room;
+	ok &= PARSE_IPV6_LEN + payload <= UINT16_MAX;
+	ok &= (uint8_t)(ip[8] + 1) > 1;
+	ok &= (uint8_t)(ip[24] + 1) > 1;
+	ok &= parse_is_flow(ip[6]);
+	return ok != 0;
 }
 
 static inline enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len) {

@@ -83,13 +83,16 @@
 	REASON(STATELESS, "stateless", "chosen by the table, without an entry")                    \
 	REASON(ICMP_RELATED, "icmp-related", "an ICMP error, translated with its flow")            \
 	REASON(NEIGHBOR, "neighbor", "taken in by the neighbour table")                            \
-	REASON(ANSWERED_ARP, "answered-arp", "")                                                   \
-	REASON(ANSWERED_ND, "answered-nd", "")                                                     \
-	REASON(ANSWERED_ECHO, "answered-echo", "")                                                 \
-	REASON(ANSWERED_RST, "answered-rst", "")                                                   \
-	REASON(ANSWERED_UNREACHABLE, "answered-unreachable", "")                                   \
-	REASON(ANSWERED_TIME_EXCEEDED, "answered-time-exceeded", "")                               \
-	REASON(ANSWERED_TOO_BIG, "answered-too-big", "")
+	REASON(ANSWERED_ARP, "answered-arp", "an ARP request for an address of ours, answered")    \
+	REASON(ANSWERED_ND, "answered-nd",                                                         \
+	       "a neighbour solicitation for an address of ours, answered")                        \
+	REASON(ANSWERED_ECHO, "answered-echo", "a ping to an address of ours, answered")           \
+	REASON(ANSWERED_RST, "answered-rst", "refused with a TCP reset")                           \
+	REASON(ANSWERED_UNREACHABLE, "answered-unreachable", "refused with ICMP port unreachable") \
+	REASON(ANSWERED_TIME_EXCEEDED, "answered-time-exceeded",                                   \
+	       "its TTL ran out here, and its sender was told")                                    \
+	REASON(ANSWERED_TOO_BIG, "answered-too-big",                                               \
+	       "larger than the MTU of its way out, and its sender was told")
 
 #define REASON_ENUM(symbol, name, text) REASON_##symbol,
 enum reason {
