@@ -166,6 +166,17 @@ bool affinity_find(struct affinity_table *t, const struct affinity_key *k, uint6
 	return true;
 }
 
+bool affinity_peek(const struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
+		   uint32_t timeout, uint32_t now, uint32_t *backend, uint8_t *gen) {
+	uint32_t i = find(t, k, hash);
+
+	if (i == NONE || now - entry_at(t, i)->last > timeout)
+		return false;
+	*backend = entry_at(t, i)->backend;
+	*gen = entry_at(t, i)->gen;
+	return true;
+}
+
 bool affinity_set(struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
 		  uint32_t timeout, uint32_t now, uint32_t backend, uint8_t gen) {
 	uint32_t i = find(t, k, hash);

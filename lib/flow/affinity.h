@@ -28,6 +28,9 @@ void affinity_prefetch(const struct affinity_table *t, uint64_t hash);
 // True when an entry used within timeout ticks exists; it is then the latest again (sliding), and *backend, *gen are its backend.
 bool affinity_find(struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
 		   uint32_t timeout, uint32_t now, uint32_t *backend, uint8_t *gen);
+// The same without a trace: neither the order nor the entry's time changes.
+bool affinity_peek(const struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
+		   uint32_t timeout, uint32_t now, uint32_t *backend, uint8_t *gen);
 // Set or replace. Returns true when an entry of another key that was still within its own timeout had to go for it.
 bool affinity_set(struct affinity_table *t, const struct affinity_key *k, uint64_t hash,
 		  uint32_t timeout, uint32_t now, uint32_t backend, uint8_t gen);

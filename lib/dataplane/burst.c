@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// One burst through all stages, and the end of each packet. The whole packet path is the list of calls in worker_burst().
+#include "dataplane/stages.h"
+
+void packet_drop(struct worker *w, struct packet *k, enum reason reason) {
+	(void)w;
+	k->fate = FATE_DROPPED;
+	k->reason = (uint8_t)reason;
+}
+
+void tell_verdict(struct worker *w, const struct tables *t, const struct packet *k) {
+	struct verdict v = {.trace = worker_trace_get(w->dp, k->m), .fate = k->fate, .reason = k->reason, .answer = k->answer,
+			    .service = k->frontend.service, .backend = k->backend};
+
+	w->dp->trace(w->dp->trace_ctx, t, &v);
+}
+
+static void begin(struct packet *k, struct rte_mbuf *m, bool handed_over) {
+	k->m = m;
+	k->fate = FATE_ONWARD;
+	k->reason = REASON_NONE;
+	k->answer = REASON_NONE;
+	k->way = WAY_ASIDE;
+	k->handed_over = handed_over;
+	k->by_address = false;
+	k->fresh = false;
+	k->stateless = false;
+	k->frontend = (struct frontend_ref){.service = TABLES_NO_ID};
+	k->flow = NULL;
+	k->backend = TABLES_NO_ID;
+}
+
+// Free and count what ended here. Packets in a transmit buffer or held have left k->m to others.
+static void finish(struct worker *w, struct packet *pkt, uint16_t n) {
+	struct rte_mbuf *ended[BURST];
+	unsigned n_ended = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct packet *k = &pkt[i];
+
+		if (k->fate != FATE_DROPPED && k->fate != FATE_ONWARD)
+			continue;
+		k->fate = FATE_DROPPED;
+		if (is_dropped(k))
+			bump(&w->counters.drops[k->reason], 1);
+		ended[n_ended++] = k->m;
+	}
+	if (n_ended > 0)
+		rte_pktmbuf_free_bulk(ended, n_ended);
+}
+
+// Verdicts are told before the packet leaves: its trace number goes with it.
+static void tell(struct worker *w, const struct tables *t, const struct packet *pkt, uint16_t n) {
+	for (uint16_t i = 0; i < n; i++)
+		if (pkt[i].fate != FATE_MOVED && pkt[i].fate != FATE_SENT)
+			tell_verdict(w, t, &pkt[i]);
+}
+
+void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+	struct packet *pkt = w->burst;
+
+	for (uint16_t i = 0; i < n; i++)
+		begin(&pkt[i], m[i], handed_over);
+	stage_parse(w, t, pkt, n);
+	stage_classify(t, pkt, n);
+	stage_own(w, t, pkt, n);
+	stage_track(w, t, pkt, n);
+	stage_select(w, t, pkt, n);
+	stage_route(w, t, pkt, n);
+	stage_rewrite(t, pkt, n);
+	stage_egress(w, t, pkt, n);
+	stage_aside(w, t, pkt, n);
+	if (w->dp->trace != NULL)
+		tell(w, t, pkt, n);
+	finish(w, pkt, n);
+	bump(&w->counters.bursts, 1);
+}

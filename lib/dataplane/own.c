@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage own: a flow belongs to one worker; its packets that arrive elsewhere are handed over, in bursts.
+#include "dataplane/stages.h"
+
+uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self) {
+	switch (k->way) {
+	case WAY_IN:
+		if (k->frontend.mode == TABLES_DSR && !k->by_address)
+			return self;
+		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
+	case WAY_BACK_DNAT:
+		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
+	case WAY_BACK_SNAT:
+		return tables_port_owner(t, k->snat_port);
+	default:
+		return self;
+	}
+}
+
+void move_packet(struct worker *w, struct packet *k, uint16_t owner) {
+	struct tx_buffer *b = &w->move[owner];
+
+	k->fate = FATE_MOVED;
+	b->m[b->n++] = k->m;
+}
+
+void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {
+	if (t->workers == 1)
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		struct packet *k = &pkt[i];
+		uint16_t owner;
+
+		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over)
+			continue;
+		owner = owner_of(t, k, w->id);
+		if (owner != w->id)
+			move_packet(w, k, owner);
+	}
+}

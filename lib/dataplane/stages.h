@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stages of a burst and what they share; internal to the data plane. Read burst.c first: it calls them in order.
+#ifndef SLUICE_DATAPLANE_STAGES_H
+#define SLUICE_DATAPLANE_STAGES_H
+
+#include "dataplane/worker.h"
+
+// One file each. Every stage looks only at packets whose fate is FATE_ONWARD.
+void stage_parse(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_classify(const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_track(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_select(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_route(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_rewrite(const struct tables *t, struct packet *pkt, uint16_t n);
+void stage_egress(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+// ARP, ND, ICMP, and answers to packets that ended with one (packet.answer): one by one.
+void stage_aside(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
+
+// --- pieces that explain calls as well ---
+
+void classify_packet(const struct tables *t, struct packet *k);
+// The worker that must handle it; `self` when it is whoever received it.
+uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self);
+// The flow's backend is still a member of the frontend's service.
+bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen, uint32_t service);
+// By the table: TABLES_NO_ID when no backend is usable.
+uint32_t choose_backend(const struct tables *t, const struct packet *k);
+// The usable affinity backend of the client, or TABLES_NO_ID.
+uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const struct packet *k, bool slide);
+// Egress port and next hop towards an address. False: no route.
+bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t family, const uint32_t addr[4], uint16_t *port,
+		uint32_t *nexthop);
+
+void move_packet(struct worker *w, struct packet *k, uint16_t owner);
+// The known flow behind keys that find_quoted() or classify set; nothing is touched. Sets flow, backend, frontend, SNAT fields.
+bool find_related(struct worker *w, const struct tables *t, struct packet *k);
+
+// --- ICMP errors ---
+void icmp_translate(struct worker *w, const struct tables *t, struct packet *k);
+
+// --- making and ending packets ---
+
+void packet_drop(struct worker *w, struct packet *k, enum reason reason); // fate, reason; freed and counted at the burst's end
+// Send the IP packet in m (at offset l3) on port to the neighbour; holds it when the MAC is not known. Returns the fate, *reason of a drop.
+enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3, uint16_t port, uint32_t nexthop,
+		  const struct ip_addr *addr, const struct packet *k, enum reason *reason);
+// Route an IP packet of our own making (built at offset 0 of m's data) and send it.
+void send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family);
+// A frame with its L2 header complete.
+void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port);
+struct rte_mbuf *own_buffer(struct worker *w); // NULL (counted) when there is none; carries the cause's trace
+// L2 header before the IP packet at offset l3 of m.
+void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6], uint16_t ethertype);
+bool take_answer_token(struct worker *w);
+void hold_retry(struct worker *w, const struct tables *t);
+void hold_expire(struct worker *w, const struct tables *t);
+void tell_verdict(struct worker *w, const struct tables *t, const struct packet *k);
+void send_request(struct worker *w, const struct tables *t, const struct neighbor_request *r);
+void send_announcement(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *addr);
+
+static inline void bump(uint64_t *counter, uint64_t n) { // one writer, many readers
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline bool is_dropped(const struct packet *k) { // ended with a drop's reason, whether freed yet or not
+	return k->reason != REASON_NONE && k->reason < REASON_DROPS;
+}
+
+static inline bool is_forwarded(const struct packet *k) {
+	return k->fate == FATE_ONWARD && k->way != WAY_ASIDE && !is_dropped(k);
+}
+
+static inline bool is_tcp_start(const struct packet *k) { // SYN without ACK
+	return k->p.protocol == 6 && (k->p.tcp_flags & (PARSE_TCP_SYN | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
+}
+
+#endif
