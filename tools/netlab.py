@@ -196,8 +196,9 @@ class Lab:
 
     def veth(self, a, a_dev, b, b_dev, mtu=1500):
         """A cable. Offloads are off at both ends: a DPDK port would carry half-made checksums and 64 kB packets on."""
-        self.host("ip", "-n", a.name, "link", "add", a_dev, "mtu", mtu, "type", "veth", "peer", "name", b_dev,
-                  "netns", b.name)
+        one = ["numtxqueues", 1, "numrxqueues", 1]  # AF_XDP reads one queue; what came in by another would pass it by
+        self.host("ip", "-n", a.name, "link", "add", a_dev, "mtu", mtu, *one, "type", "veth",
+                  "peer", "name", b_dev, *one, "netns", b.name)
         for ns, dev in ((a, a_dev), (b, b_dev)):
             ns.run("ethtool", "-K", dev, "tx", "off", "tso", "off", "gso", "off", "gro", "off", check=False)
             ns.ip(f"link set {dev} up")

@@ -13,6 +13,7 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluice/$(printf %s "$top" | sha256sum | cut -c1-12)
+python=/usr/bin/python3 # Debian's, which has scapy
 jobs=$(nproc)
 shared=/run/sluice-setup
 hugepages=${SLUICE_HUGEPAGES:-640} # of 2 MiB: two daemons at the default of their tests

@@ -4,6 +4,7 @@
 
 PATTERN is a part of "bed: test". --verbose prints the drawing of each test's topology and every command."""
 import argparse
+import collections
 import importlib
 import itertools
 import os
@@ -22,17 +23,23 @@ MODULES = sorted(p.stem for p in Path(__file__).parent.glob("test_*.py"))
 
 
 class Bench:
-    """The bed that is made up at the moment."""
+    """The bed that is made up at the moment. One that could not be made twice is not tried again."""
 
     def __init__(self, build, verbose):
         self.build, self.verbose = build, verbose
         self.lab = self.cluster = None
+        self.refused = collections.Counter()
 
     def ready(self, bed):
-        if self.cluster is None or not self.cluster.sluice.process.running():
-            self.close()
-            self.lab = Lab(verbose=self.verbose)
-            self.cluster = beds.make(bed, self.lab, self.build)
+        if self.cluster is not None and self.cluster.sluice.process.running():
+            return self.cluster
+        self.close()
+        if self.refused[bed.name] >= 2:
+            raise beds.LabError("this bed can't be made: see above")
+        self.refused[bed.name] += 1
+        self.lab = Lab(verbose=self.verbose)
+        self.cluster = beds.make(bed, self.lab, self.build)
+        self.refused[bed.name] = 0
         return self.cluster
 
     def close(self):
@@ -48,12 +55,20 @@ def run_one(bench, test):
         test.function(cluster)
         cluster.forget()
         return None
-    except Exception:  # noqa: BLE001  whatever it is, it is this test's failure and the next one starts afresh
-        text = traceback.format_exc(limit=-3)
-        if bench.cluster is not None and bench.cluster.sluice.process is not None:
-            text += "sluiced's log ends:\n" + bench.cluster.sluice.process.log()[-3000:]
-        bench.close()
-        return text
+    except Exception as e:  # noqa: BLE001  whatever it is, it is this test's failure and the next one starts afresh
+        return explain(bench, e)
+    finally:
+        if bench.cluster is not None and bench.cluster.manifests:
+            bench.close()
+
+
+def explain(bench, error):
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name.startswith("test_")]
+    where = "".join(f"{Path(f.filename).name}:{f.lineno}: {f.line}\n" for f in frames)
+    text = f"{where}{error}" if isinstance(error, beds.LabError) else where + "".join(traceback.format_exception(error))
+    if bench.cluster is not None and "its log ends" not in text:
+        text += "\nsluiced's log ends:\n" + bench.cluster.sluice.process.log()[-2000:]
+    return text
 
 
 def drawing(test):
