@@ -188,7 +188,7 @@ static void decode_ports(struct decoder *d, const struct doc_node *root) {
 				  KEYS("name", "device", "profile", "mac", "mtu", "vlan",
 				       "addresses")))
 			continue;
-		decode_port(d, &e, &site->ports[i]);
+		decode_port(d, &e, &site->ports[site->n_ports]);
 		site->n_ports++;
 	}
 }

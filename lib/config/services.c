@@ -59,16 +59,12 @@ static void decode_defaults(struct decoder *d, const struct doc_node *services) 
 	decode_enum(d, &n, "forwarding", &mode, modes, sizeof(modes) / sizeof(modes[0]));
 	decode_enum(d, &n, "scheduler", &scheduler, schedulers,
 		    sizeof(schedulers) / sizeof(schedulers[0]));
-	if (mode > MODEL_DSR) {
-		doc_member(&m, &n, "forwarding", NULL);
+	doc_member(&m, &n, "forwarding", NULL);
+	if (mode > MODEL_DSR)
 		decode_fault(d, &m, "%s is " LATER, modes[mode]);
-		return;
-	}
-	if (scheduler > MODEL_MAGLEV) {
-		doc_member(&m, &n, "scheduler", NULL);
+	doc_member(&m, &n, "scheduler", NULL);
+	if (scheduler > MODEL_MAGLEV)
 		decode_fault(d, &m, "%s is " LATER, schedulers[scheduler]);
-		return;
-	}
 	s->target = (enum config_target)target;
 	s->forwarding = (enum model_mode)mode;
 	s->scheduler = (enum model_scheduler)scheduler;
