@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP on a UNIX socket: GET /v1/VERB?name=value gives one JSON object.
 //
-//     GET /v1/flows?client=198.51.100.7  ->  handle(ctx, request)  ->  mgmt_reply(request, json)     at once, or when
-//                                                                      mgmt_fail(request, 404, ..)   the workers have answered
+//     GET /v1/flows?client=ADDR -> handle(ctx, request) -> mgmt_reply(request, json) or mgmt_fail(),
+//     at once, or when the workers have answered
 //
 // A handler ends its request by one call of mgmt_reply() or mgmt_fail(), at once or later; a client
 // that left meanwhile makes no difference to it. Failures are {"error": "..."} with an HTTP status.
 // Other methods than GET are 405, unknown verbs 404 with the list of those there are. Bounded:
-// MGMT_MAX_PENDING requests under way (then 503), 8 KiB of header, no body.
+// MGMT_MAX_PENDING requests under way (then 503), 8 KiB of header.
 //
 // The socket has mode 0660, its directory is made when missing. A socket file that nobody listens
-// on is replaced; one that answers is refused.
+// on is replaced; one that answers is refused. SIGPIPE is ignored from mgmt_create() on.
 // Thread: all on the loop's thread, handlers too.
 #ifndef SLUICE_MGMT_MGMT_H
 #define SLUICE_MGMT_MGMT_H

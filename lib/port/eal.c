@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 
@@ -99,6 +100,14 @@ static int start(struct args *a, struct error *err) {
 	return 0;
 }
 
+// AF_XDP pins its packet buffers and loads a program: kernels before 5.11 count both against this.
+static void raise_memlock(void) {
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &all) < 0)
+		log_debug("memory: locked memory stays limited; AF_XDP ports may be refused");
+}
+
 int eal_init(const struct eal_settings *s, bool *uses_hugepages, struct error *err) {
 	struct args a = {.argc = 0};
 	bool huge = false;
@@ -118,6 +127,7 @@ int eal_init(const struct eal_settings *s, bool *uses_hugepages, struct error *e
 	// EAL would take every device that is bound to a user space driver. Allowing only the host
 	// bridge, which is no NIC, leaves each to port_open().
 	arg(&a, s->needs_pci ? "--allow=0000:00:00.0" : "--no-pci");
+	raise_memlock();
 	rte_openlog_stream(stderr); // else each line goes to syslog as well
 	ret = start(&a, err);
 	if (ret == 0 && uses_hugepages != NULL)

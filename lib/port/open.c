@@ -3,7 +3,6 @@
 // for.
 #include <errno.h>
 #include <rte_dev.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "port/eal.h"
 #include "port/port.h"
+#include "port/why.h"
 
 #define DEVICE_STRING 512
 
@@ -62,7 +62,7 @@ static int probe(struct port *p, const struct port_settings *s, struct error *er
 			err, ret,
 			"port %s: device %s: %s (a PCI device must be bound to vfio-pci or be an "
 			"mlx5; a vdev's driver must be installed and its interface exist)",
-			s->name, device, rte_strerror(-ret));
+			s->name, device, why(ret));
 	p->id = RTE_MAX_ETHPORTS;
 	RTE_ETH_FOREACH_MATCHING_DEV(id, device, &iter) {
 		p->id = id;
@@ -143,13 +143,13 @@ static int configure(struct port *p, const struct rte_eth_dev_info *info,
 	}
 	if (ret < 0)
 		return error_set(err, ret, "port %s: %u and %u queues refused: %s", s->name,
-				 p->n_rx_queues, p->n_tx_queues, rte_strerror(-ret));
+				 p->n_rx_queues, p->n_tx_queues, why(ret));
 	p->has_rx_intr = conf.intr_conf.rxq != 0; // port_start() tries them
 	p->n_rx_desc = p->profile.rx_descriptors;
 	p->n_tx_desc = p->profile.tx_descriptors;
 	ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->n_rx_desc, &p->n_tx_desc);
 	if (ret < 0)
-		return error_set(err, ret, "port %s: descriptors: %s", s->name, rte_strerror(-ret));
+		return error_set(err, ret, "port %s: descriptors: %s", s->name, why(ret));
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int set_mtu(struct port *p, const struct port_settings *s, struct error *
 
 	if (ret < 0 && ret != -ENOTSUP)
 		return error_set(err, ret, "port %s: MTU %u refused by the device: %s", s->name,
-				 s->mtu, rte_strerror(-ret));
+				 s->mtu, why(ret));
 	p->mtu = s->mtu;
 	return 0;
 }
@@ -170,8 +170,7 @@ static int set_mac(struct port *p, const struct port_settings *s, struct error *
 	int ret = rte_eth_macaddr_get(p->id, &mac);
 
 	if (ret < 0)
-		return error_set(err, ret, "port %s: MAC not known: %s", s->name,
-				 rte_strerror(-ret));
+		return error_set(err, ret, "port %s: MAC not known: %s", s->name, why(ret));
 	memcpy(p->mac.b, mac.addr_bytes, sizeof(p->mac.b));
 	if (s->mac == NULL || memcmp(s->mac, &p->mac, sizeof(p->mac)) == 0)
 		return 0;
@@ -181,7 +180,7 @@ static int set_mac(struct port *p, const struct port_settings *s, struct error *
 		return error_set(
 			err, ret,
 			"port %s: the device refuses the MAC: %s; leave mac out to use its own",
-			s->name, rte_strerror(-ret));
+			s->name, why(ret));
 	if (ret < 0) {
 		p->promiscuous = true;
 		log_info("port %s: the device keeps its own MAC, promiscuous mode lets ours in",
@@ -197,7 +196,7 @@ static int settle(struct port *p, const struct port_settings *s, bool has_profil
 	int socket = rte_eth_dev_socket_id(p->id), ret = rte_eth_dev_info_get(p->id, &info);
 
 	if (ret < 0)
-		return error_set(err, ret, "port %s: %s", s->name, rte_strerror(-ret));
+		return error_set(err, ret, "port %s: %s", s->name, why(ret));
 	p->socket = socket >= 0 && socket < PORT_MAX_SOCKETS ? socket : 0;
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	if (!has_profile)

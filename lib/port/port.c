@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <rte_dev.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "port/why.h"
 
 static int setup_queues(struct port *p, const struct rte_eth_dev_info *info,
 			struct rte_mempool *pool) {
@@ -59,7 +59,7 @@ static void spread_reta(const struct port *p, uint16_t size) {
 	ret = rte_eth_dev_rss_reta_update(p->id, reta, size);
 	if (ret < 0)
 		log_warn("port %s: redirection table left as the device has it: %s", p->name,
-			 rte_strerror(-ret));
+			 why(ret));
 }
 
 int port_start(struct port *p, struct rte_mempool *pool, struct error *err) {
@@ -70,11 +70,10 @@ int port_start(struct port *p, struct rte_mempool *pool, struct error *err) {
 	if (ret == 0)
 		ret = setup_queues(p, &info, pool);
 	if (ret < 0)
-		return error_set(err, ret, "port %s: queues: %s", p->name, rte_strerror(-ret));
+		return error_set(err, ret, "port %s: queues: %s", p->name, why(ret));
 	ret = rte_eth_dev_start(p->id);
 	if (ret < 0)
-		return error_set(err, ret, "port %s: does not start: %s", p->name,
-				 rte_strerror(-ret));
+		return error_set(err, ret, "port %s: does not start: %s", p->name, why(ret));
 	p->started = true;
 	set_filters(p);
 	spread_reta(p, info.reta_size);
@@ -95,7 +94,7 @@ void port_stop(struct port *p) {
 	p->started = false;
 	ret = rte_eth_dev_stop(p->id);
 	if (ret < 0)
-		log_warn("port %s: does not stop: %s", p->name, rte_strerror(-ret));
+		log_warn("port %s: does not stop: %s", p->name, why(ret));
 }
 
 void port_close(struct port *p) {
@@ -106,7 +105,7 @@ void port_close(struct port *p) {
 	port_stop(p);
 	ret = rte_eth_dev_close(p->id);
 	if (ret < 0)
-		log_warn("port %s: does not close: %s", p->name, rte_strerror(-ret));
+		log_warn("port %s: does not close: %s", p->name, why(ret));
 	if (known && info.device != NULL)
 		rte_dev_remove(info.device);
 }
