@@ -69,7 +69,6 @@
 	       "the next hop does not answer ARP or ND")                                           \
 	REASON(NEIGHBOR_QUEUE, "neighbor-queue-full",                                              \
 	       "too many packets wait for the next hop's MAC")                                     \
-	REASON(RATE_LIMITED, "rate-limited", "an answer of ours that the rate limit held back")    \
 	REASON(HANDOVER_FULL, "handover-full", "the ring to the owning worker is full")            \
 	REASON(TX_FULL, "tx-full", "the device's transmit queue is full")                          \
 	REASON(NO_MEMORY, "no-memory", "no packet buffer")                                         \
