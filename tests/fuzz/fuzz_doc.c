@@ -24,7 +24,7 @@ static void visit(const struct doc_node *n, size_t *budget) {
 		visit(&child, budget);
 	if (doc_array_size(n, &count, &err) < 0)
 		return;
-	for (size_t k = 0; k < count && *budget > 0; k++) {
+	for (size_t k = 0; k<count && * budget> 0; k++) {
 		child = doc_element(n, k);
 		visit(&child, budget);
 	}
