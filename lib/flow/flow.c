@@ -6,11 +6,13 @@
 
 #include "flow/flow_private.h"
 
-#define LOAD_PERCENT 85 // of the entries, when as many flows are there as the table is sized for
+// Load of the buckets when as many flows are there as the table is sized for. Two entries a bucket (IPv6) need more air: at 85 % their
+// look-ups read 1.34 lines, at 80 % under 1.3.
+static const uint32_t load_percent[2] = {85, 80};
+// Entries of the way back for 100 flows. They have one bucket each, so fewer of them to a bucket.
+static const uint32_t snat_percent[2] = {200, 136};
+
 #define LOAD_FULL_PERCENT 86 // from here on room comes from eviction rather than from long searches
-#define SNAT_SLOTS_PERCENT_4                                                                       \
-	200 // entries of the way back for 100 flows: one bucket each, so fewer to a bucket
-#define SNAT_SLOTS_PERCENT_6 144
 #define SCAN_BUCKETS 256
 #define MAX_CAPACITY (1u << 28)
 #define MAX_WORKERS 1024
@@ -36,13 +38,13 @@ static uint32_t buckets_for(uint64_t entries, unsigned ways) {
 }
 
 static void lay_out(struct layout *l, const struct flow_config *c) {
-	static const uint32_t snat_percent[2] = {SNAT_SLOTS_PERCENT_4, SNAT_SLOTS_PERCENT_6};
 	uint64_t at = 0;
 
 	part(&at, sizeof(struct flow_table));
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned ways = flow_ways_of(i == 0 ? 4 : 6);
-		uint64_t slots = ((uint64_t)c->capacity * 100 + LOAD_PERCENT - 1) / LOAD_PERCENT;
+		uint64_t slots = ((uint64_t)c->capacity * 100 + load_percent[i] - 1) /
+				 load_percent[i];
 		uint64_t snats = (uint64_t)c->capacity * snat_percent[i] / 100;
 
 		l->buckets[i] = buckets_for(slots, ways);

@@ -12,8 +12,8 @@
 // fullnat's way back is a second table (snat) with entries of 16 or 32 bytes keyed (SNAT address index, SNAT port, endpoint). It is also the list
 // of used ports: a port is free for an endpoint when no entry has its key. A worker proposes its own ports in turn,
 // an own cursor for each endpoint, and takes the first that is free and whose bucket has room; so that table needs no displacement
-// and a look-up reads one line. A freed port rests as a tombstone and is passed over for FLOW_PORT_REST seconds while others are free: the order of
-// reuse is that of a queue, without the queue's memory.
+// and a look-up reads one line (two where only a second bucket had room, which the first counts). A freed port rests as a tombstone and is
+// passed over for FLOW_PORT_REST seconds while others are free: the order of reuse is that of a queue, without the queue's memory.
 //
 // Entries hold ids, never pointers. All memory is the caller's, zeroed, in one block: a table can live in a file mapping.
 // Time is passed in (ticks of 1/FLOW_TICKS second, any start, wraps after 2^32). Owner: one worker; no other thread may call.
@@ -36,7 +36,7 @@
 #define FLOW_CAPACITY_MIN 64
 
 struct flow_config {
-	// Flows that fit, of each family: 85 % of the buckets. fullnat's second entries have their own; an ambiguous dnat flow counts twice.
+	// Flows that fit, of each family: at 85 % (IPv6: 80 %) of the buckets. fullnat's second entries have their own; an ambiguous dnat flow counts twice.
 	uint32_t capacity;
 	uint32_t max_backends;      // backend ids are below it
 	uint32_t max_endpoints;     // endpoint ids are below it

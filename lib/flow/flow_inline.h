@@ -156,33 +156,46 @@ static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family
 }
 
 static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash) {
-	__builtin_prefetch(snat_slot(t, family, snat_bucket(t, family, hash), 0));
+	__builtin_prefetch(snat_slot(t, family, snat_bucket_a(t, family, hash), 0));
+}
+
+// The entry of a key in one bucket, in whichever state; NULL: none.
+static inline struct snat *snat_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
+				      uint32_t endpoint, uint8_t index, uint16_t port) {
+	static const struct snat mask = {.endpoint = (1u << FLOW_ID_BITS) - 1,
+					 .index = 63,
+					 .port = 0xffff};
+	const struct snat want = {.endpoint = endpoint, .index = index, .port = port};
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++) {
+		const struct snat *s = snat_slot(t, family, bucket, i);
+		bool same = ((snat_word(s) ^ snat_word(&want)) & snat_word(&mask)) == 0;
+
+		found |= (unsigned)(same & (s->state != SNAT_FREE)) << i;
+	}
+	if (found == 0)
+		return NULL;
+	return snat_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
+}
+
+static inline struct snat *snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+				     uint32_t endpoint, uint8_t index, uint16_t port) {
+	uint32_t a = snat_bucket_a(t, family, hash);
+	struct snat *s = snat_match(t, family, a, endpoint, index, port);
+
+	if (s == NULL && snat_chain(t, family, a) != 0)
+		s = snat_match(t, family, snat_bucket_b(t, family, hash), endpoint, index, port);
+	return s;
 }
 
 static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
 				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
 				  struct flow_origin *out) {
-	static const struct snat mask = {.endpoint = (1u << FLOW_ID_BITS) - 1,
-					 .index = 63,
-					 .port = 0xffff,
-					 .state = 3};
-	const struct snat want = {.endpoint = endpoint,
-				  .index = snat_index,
-				  .port = snat_port,
-				  .state = SNAT_USED};
-	uint32_t bucket = snat_bucket(t, family, hash);
-	unsigned found = 0;
+	const struct snat *s = snat_find(t, family, hash, endpoint, snat_index, snat_port);
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++) {
-		uint64_t is = snat_word(snat_slot(t, family, bucket, i));
-
-		found |= (unsigned)(((is ^ snat_word(&want)) & snat_word(&mask)) == 0) << i;
-	}
-	if (found == 0)
+	if (s == NULL || s->state != SNAT_USED)
 		return false;
-
-	const struct snat *s = snat_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
-
 	memset(out, 0, sizeof(*out));
 	if (family == 4)
 		out->addr[0] = s->word;

@@ -66,6 +66,7 @@ void flow_evict(struct flow_table *t, uint8_t family, struct flow *f, enum flow_
 
 struct flow_port { // a SNAT port found free, and where its entry will be
 	struct snat *slot;
+	uint64_t hash;
 	uint16_t port;
 	uint8_t index;
 };

@@ -28,9 +28,10 @@ enum snat_state { SNAT_FREE, SNAT_USED, SNAT_RESTING };
 
 // The last 16 bytes of an entry of fullnat's way back.
 struct snat {
-	uint64_t endpoint : 20, index : 6, port : 16, // the key; port: the SNAT port, host order
-		state : 2,                            // enum snat_state
-		client_port : 16;                     // network order
+	uint64_t endpoint : 20, index : 6, port : 16; // the key; port: the SNAT port, host order
+	uint64_t state : 2;                           // enum snat_state
+	uint64_t client_port : 16;                    // network order
+	uint64_t chain : 4;                           // of the bucket, as in struct flow
 	uint32_t word; // IPv4: the client's address; resting: ticks when it was freed
 	uint32_t frontend;
 };
@@ -119,17 +120,29 @@ static inline uint32_t flow_scale(uint32_t hash, uint32_t n) { // 0 .. n - 1
 	return (uint32_t)((uint64_t)hash * n >> 32);
 }
 
-static inline uint32_t flow_bucket_a(const struct flow_table *t, uint8_t family, uint64_t hash) {
-	return flow_scale((uint32_t)(hash >> 32), t->buckets[family != 4]);
+// The two buckets of a hash among n > 1, from its halves and never the same.
+static inline uint32_t flow_scale_a(uint64_t hash, uint32_t n) {
+	return flow_scale((uint32_t)(hash >> 32), n);
 }
 
-static inline uint32_t flow_bucket_b(const struct flow_table *t, uint8_t family, uint64_t hash) {
-	uint32_t n = t->buckets[family != 4];
-	uint32_t a = flow_bucket_a(t, family, hash), b = flow_scale((uint32_t)hash, n);
+static inline uint32_t flow_scale_b(uint64_t hash, uint32_t n) {
+	uint32_t a = flow_scale_a(hash, n), b = flow_scale((uint32_t)hash, n);
 
 	if (b != a)
 		return b;
 	return a + 1 < n ? a + 1 : 0;
+}
+
+static inline uint32_t flow_bucket_a(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	return flow_scale_a(hash, t->buckets[family != 4]);
+}
+
+static inline uint32_t flow_bucket_b(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	return flow_scale_b(hash, t->buckets[family != 4]);
+}
+
+static inline uint32_t flow_chain_max(uint8_t family) {
+	return (1u << (4 * flow_ways_of(family))) - 1;
 }
 
 // The chain: the bits of all entries of a bucket are one number, how many entries that belong here first live in their
@@ -173,8 +186,20 @@ static inline uint32_t *snat_addr6(const struct snat *s) {
 	return ((struct snat6 *)((uintptr_t)s - offsetof(struct snat6, snat)))->addr;
 }
 
-static inline uint32_t snat_bucket(const struct flow_table *t, uint8_t family, uint64_t hash) {
-	return flow_scale((uint32_t)(hash >> 32), t->snat_buckets[family != 4]);
+static inline uint32_t snat_bucket_a(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	return flow_scale_a(hash, t->snat_buckets[family != 4]);
+}
+
+static inline uint32_t snat_bucket_b(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	return flow_scale_b(hash, t->snat_buckets[family != 4]);
+}
+
+static inline uint32_t snat_chain(const struct flow_table *t, uint8_t family, uint32_t bucket) {
+	uint32_t chain = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		chain |= (uint32_t)snat_slot(t, family, bucket, i)->chain << (4 * i);
+	return chain;
 }
 
 #endif

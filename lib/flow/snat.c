@@ -6,25 +6,27 @@
 //     address 0 port p, address 1 port p, ... address 0 port p + workers, ...    the worker's own ports on every address
 //
 // so neighbours in time differ in address, and a port comes again only after all others. Where the first few are in use the walk
-// leaps by about 0.618 of the ports at each step, so that it leaves a run of long-lived ports behind at once. A port is judged by reading its one
-// bucket: that tells whether it is in use, whether it rests, and where its entry would be.
+// leaps by about 0.618 of the ports at each step, so that it leaves a run of long-lived ports behind at once. A port is judged by reading its
+// bucket: that tells whether it is in use, whether it rests, and where its entry would be. As with flows, an entry whose bucket
+// is full goes to a second one and the first counts it; but as another port does as well, that is done only after a few tries.
+#include <assert.h>
 #include <errno.h>
 
 #include "flow/flow_private.h"
 
-// Candidates looked at. With 1 port of 100 free, one search of 17,000 misses all of them; with 1 of 4 free, none ever will.
+// Candidates looked at. With 1 port of 100 free, one search of 29,000 misses all of them; with 1 of 4 free, none ever will.
 #define PROBES 1024
 #define PROBES_RESTED                                                                              \
 	64 // so many look for a port that has rested before one that rests still is good enough
-#define PROBES_NEAR 8 // so many in sequence, then leaps
+#define PROBES_NEAR 8 // so many in sequence, then leaps; and then a second bucket is good enough
 #define GROUP 8       // buckets on their way at a time
 
-enum judgement { TAKEN, RESTS, GOOD };
+// How good a candidate is. TAKEN: no use; RESTS: freed a moment ago; AWAY: in its second bucket, or in place of a port that rests.
+enum judgement { TAKEN, RESTS, AWAY, GOOD };
 
 struct candidate {
+	struct flow_port port;
 	struct snat_cursor at;
-	uint64_t hash;
-	uint16_t port;
 };
 
 static struct snat_cursor *cursor_of(const struct flow_table *t, uint32_t endpoint) {
@@ -76,50 +78,118 @@ static struct snat_cursor step_next(const struct flow_table *t, uint8_t family,
 	return round ? step_by(t, at, 1) : at;
 }
 
-static bool has_rested(const struct snat *s, uint32_t freed, uint32_t now) {
-	return s->state == SNAT_RESTING && now - freed >= FLOW_PORT_REST * FLOW_TICKS;
+static void chain_add(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
+	uint32_t chain = snat_chain(t, family, bucket);
+
+	if (chain == flow_chain_max(family))
+		return;
+	chain += (uint32_t)n;
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		snat_slot(t, family, bucket, i)->chain = chain >> (4 * i) & 15;
 }
 
-// Better to be overwritten: a free entry, else the one that has rested longest; never a used one.
-static struct snat *better_slot(struct snat *best, struct snat *s, uint32_t now) {
-	if (s->state == SNAT_USED || (best != NULL && best->state == SNAT_FREE))
-		return best;
-	if (best == NULL || s->state == SNAT_FREE)
-		return s;
-	return now - s->word > now - best->word ? s : best;
+static bool is_in(const struct flow_table *t, uint8_t family, const struct snat *s,
+		  uint32_t bucket) {
+	uintptr_t line = (uintptr_t)snat_slot(t, family, bucket, 0) & ~(uintptr_t)(FLOW_LINE - 1);
+
+	return ((uintptr_t)s & ~(uintptr_t)(FLOW_LINE - 1)) == line;
 }
 
-static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t endpoint,
-			    const struct candidate *c, uint32_t now, struct snat **slot) {
-	uint32_t bucket = snat_bucket(t, family, c->hash);
+// Clear an entry that rests, or a free one.
+static void clear(struct flow_table *t, uint8_t family, struct snat *s) {
+	uint32_t a = snat_bucket_a(t, family,
+				   flow_snat_hash(t, family, s->endpoint, s->index,
+						  (uint16_t)s->port));
+	bool away = s->state != SNAT_FREE && !is_in(t, family, s, a);
+
+	*s = (struct snat){.chain = s->chain};
+	if (family != 4)
+		memset(snat_addr6(s), 0, sizeof(struct snat6) - sizeof(struct snat));
+	if (away)
+		chain_add(t, family, a, -1);
+}
+
+static bool has_rested(const struct snat *s, uint32_t now) {
+	return s->state == SNAT_RESTING && now - s->word >= FLOW_PORT_REST * FLOW_TICKS;
+}
+
+static bool is_vacant(const struct snat *s, uint32_t now) {
+	return s->state == SNAT_FREE || has_rested(s, now);
+}
+
+// The entry of a bucket that is best overwritten: a vacant one, else the one that has rested longest; NULL: all are used.
+static struct snat *spare_in(const struct flow_table *t, uint8_t family, uint32_t bucket,
+			     uint32_t now) {
 	struct snat *best = NULL;
 
 	for (unsigned i = 0; i < flow_ways_of(family); i++) {
 		struct snat *s = snat_slot(t, family, bucket, i);
 
-		best = better_slot(best, s, now);
-		if (s->state == SNAT_FREE || s->endpoint != endpoint || s->port != c->port ||
-		    s->index != c->at.index)
-			continue;
-		*slot = s;
-		if (s->state == SNAT_USED)
-			return TAKEN;
-		return has_rested(s, s->word, now) ? GOOD : RESTS;
+		if (is_vacant(s, now))
+			return s;
+		if (s->state == SNAT_RESTING && (best == NULL || now - s->word > now - best->word))
+			best = s;
 	}
-	*slot = best;
-	return best != NULL ? GOOD : TAKEN;
+	return best;
+}
+
+static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t endpoint,
+			    struct flow_port *p, uint32_t now) {
+	uint32_t a = snat_bucket_a(t, family, p->hash);
+	struct snat *own = snat_find(t, family, p->hash, endpoint, p->index, p->port), *other;
+
+	if (own != NULL) {
+		p->slot = own;
+		return own->state == SNAT_USED ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
+	}
+	p->slot = spare_in(t, family, a, now);
+	if (p->slot != NULL && is_vacant(p->slot, now))
+		return GOOD;
+	other = spare_in(t, family, snat_bucket_b(t, family, p->hash), now);
+	if (other != NULL && (p->slot == NULL || is_vacant(other, now)))
+		p->slot = other;
+	return p->slot != NULL ? AWAY : TAKEN;
 }
 
 // Name the next n candidates from *at on and fetch their buckets.
 static void name_group(const struct flow_table *t, uint8_t family, uint32_t endpoint,
 		       struct snat_cursor *at, struct candidate *c, unsigned n, bool leap) {
 	for (unsigned i = 0; i < n; i++) {
+		uint16_t port = port_at(t, *at);
+
 		c[i].at = *at;
-		c[i].port = port_at(t, *at);
-		c[i].hash = flow_snat_hash(t, family, endpoint, at->index, c[i].port);
-		flow_snat_prefetch(t, family, c[i].hash);
+		c[i].port = (struct flow_port){
+			.hash = flow_snat_hash(t, family, endpoint, at->index, port),
+			.port = port,
+			.index = at->index,
+		};
+		flow_snat_prefetch(t, family, c[i].port.hash);
 		*at = step_next(t, family, *at, leap);
 	}
+}
+
+struct search {
+	struct flow_port best;
+	enum judgement is;
+	uint32_t rested; // RESTS: for so long
+};
+
+// Judge n candidates; true when one is good, *at then follows it.
+static bool judge_group(const struct flow_table *t, uint8_t family, uint32_t endpoint,
+			struct candidate *c, unsigned n, uint32_t now, struct search *s,
+			struct snat_cursor *at) {
+	for (unsigned i = 0; i < n; i++) {
+		enum judgement is = judge(t, family, endpoint, &c[i].port, now);
+		uint32_t rested = is == RESTS ? now - c[i].port.slot->word : 0;
+
+		if (is > s->is || (is == RESTS && s->is == RESTS && rested > s->rested))
+			*s = (struct search){.best = c[i].port, .is = is, .rested = rested};
+		if (is == GOOD) {
+			*at = step_next(t, family, c[i].at, false);
+			return true;
+		}
+	}
+	return false;
 }
 
 int snat_propose(struct flow_table *t, uint8_t family, uint32_t endpoint, uint32_t now,
@@ -127,74 +197,64 @@ int snat_propose(struct flow_table *t, uint8_t family, uint32_t endpoint, uint32
 	struct snat_cursor *cursor = cursor_of(t, endpoint), at = *cursor;
 	uint32_t total = t->n_ports * t->n_snat[family != 4];
 	uint32_t bound = total < PROBES ? total : PROBES;
-	struct flow_port resting = {.slot = NULL};
+	struct search s = {.is = TAKEN};
 	struct candidate c[GROUP];
+	bool leap = false;
 
 	if (cursor->used >= total)
 		return -EADDRNOTAVAIL;
 	// The first alone: it is nearly always good, and a group would fetch seven buckets for nothing.
 	for (uint32_t n = 0, group = 1; n < bound; n += group, group = GROUP) {
+		if (s.is >= AWAY || (s.is == RESTS && n > PROBES_RESTED))
+			break;
 		if (group > bound - n)
 			group = bound - n;
-		name_group(t, family, endpoint, &at, c, group, n >= PROBES_NEAR && total > PROBES);
-		for (uint32_t i = 0; i < group; i++) {
-			struct flow_port p = {.port = c[i].port, .index = c[i].at.index};
-			enum judgement is = judge(t, family, endpoint, &c[i], now, &p.slot);
-
-			if (is == GOOD) {
-				*out = p;
-				at = step_next(t, family, c[i].at, false);
-				goto found;
-			}
-			if (is == RESTS &&
-			    (resting.slot == NULL || now - p.slot->word > now - resting.slot->word))
-				resting = p;
-		}
-		if (n >= PROBES_RESTED && resting.slot != NULL)
+		leap = n >= PROBES_NEAR && total > PROBES;
+		name_group(t, family, endpoint, &at, c, group, leap);
+		if (judge_group(t, family, endpoint, c, group, now, &s, &at))
 			break;
 	}
-	cursor->index = at.index, cursor->step = at.step;
-	if (resting.slot == NULL)
+	cursor->index = at.index;
+	cursor->step = at.step;
+	if (s.is == TAKEN)
 		return -EADDRNOTAVAIL;
-	*out = resting;
-	return 0;
-found:
-	cursor->index = at.index, cursor->step = at.step;
+	*out = s.best;
 	return 0;
 }
 
 void snat_take(struct flow_table *t, const struct flow_port *p, const struct flow_key *k,
 	       uint32_t endpoint) {
+	uint32_t a = snat_bucket_a(t, k->family, p->hash);
+	unsigned chain;
+
+	clear(t, k->family, p->slot);
+	chain = p->slot->chain;
 	*p->slot = (struct snat){
 		.endpoint = endpoint,
 		.index = p->index,
 		.port = p->port,
 		.state = SNAT_USED,
 		.client_port = k->port,
+		.chain = chain & 15,
 		.word = k->family == 4 ? k->addr[0] : 0,
 		.frontend = k->id,
 	};
 	if (k->family != 4)
 		memcpy(snat_addr6(p->slot), k->addr, sizeof(k->addr));
+	if (!is_in(t, k->family, p->slot, a))
+		chain_add(t, k->family, a, 1);
 	cursor_of(t, endpoint)->used++;
 }
 
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now) {
 	uint16_t port = (uint16_t)r->snat_port;
 	uint64_t hash = flow_snat_hash(t, family, r->endpoint, r->snat_index, port);
-	uint32_t bucket = snat_bucket(t, family, hash);
+	struct snat *s = snat_find(t, family, hash, r->endpoint, r->snat_index, port);
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++) {
-		struct snat *s = snat_slot(t, family, bucket, i);
-
-		if (s->state != SNAT_USED || s->endpoint != r->endpoint || s->port != port ||
-		    s->index != r->snat_index)
-			continue;
-		s->state = SNAT_RESTING;
-		s->word = now;
-		cursor_of(t, r->endpoint)->used--;
-		return;
-	}
+	assert(s != NULL && s->state == SNAT_USED);
+	s->state = SNAT_RESTING;
+	s->word = now;
+	cursor_of(t, r->endpoint)->used--;
 }
 
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) {
@@ -204,11 +264,8 @@ void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) 
 		for (unsigned i = 0; i < flow_ways_of(family); i++) {
 			struct snat *s = snat_slot(t, family, *hand, i);
 
-			if (!has_rested(s, s->word, now))
-				continue;
-			*s = (struct snat){.state = SNAT_FREE};
-			if (family != 4)
-				memset(snat_addr6(s), 0, 16);
+			if (has_rested(s, now))
+				clear(t, family, s);
 		}
 		*hand = *hand + 1 < buckets ? *hand + 1 : 0;
 	}
