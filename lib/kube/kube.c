@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of objects, what each change touches, and the write to the model.
+#include "kube/kube.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "kube/translate.h"
+
+struct item { // one object of the store
+	struct kube_object *o;
+	uint32_t seen; // the last kube_replace() that had it
+	UT_hash_handle hh;
+	char key[]; // "ns/name"
+};
+
+struct unit {                                   // one Service name and all that belongs to it
+	struct kube_object *service, *fallback; // fallback: v1 Endpoints
+	struct kube_object **slices;            // sorted by nothing: translation doesn't care
+	uint32_t n_slices;
+	struct kube_plan plan;
+	struct model_key *rows; // in the model now
+	uint32_t n_rows;
+	bool dirty;
+	UT_hash_handle hh;
+	char key[]; // "ns/name"
+};
+
+struct kube {
+	const struct kube_settings *settings;
+	struct ipam_memory *memory;
+	struct item *items[KUBE_KINDS];
+	struct unit *units;
+	const struct kube_object **nodes; // sorted by name
+	bool resolve, nodes_changed, was_complete;
+	uint32_t round;
+};
+
+#define KEY_SIZE 320 // 63 + 1 + 253 + 1, and some
+
+static void make_key(char key[KEY_SIZE], const char *ns, const char *name) {
+	snprintf(key, KEY_SIZE, "%s/%s", ns, name);
+}
+
+struct kube *kube_create(const struct kube_settings *settings, struct ipam_memory *memory) {
+	struct kube *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->settings = settings;
+	k->memory = memory;
+	k->resolve = k->was_complete = true;
+	return k;
+}
+
+static void unit_free(struct kube *k, struct unit *u) {
+	HASH_DEL(k->units, u);
+	kube_plan_fini(&u->plan);
+	free(u->slices);
+	free(u->rows);
+	free(u);
+}
+
+void kube_destroy(struct kube *k) {
+	struct item *i, *next_i;
+	struct unit *u, *next_u;
+
+	if (k == NULL)
+		return;
+	HASH_ITER(hh, k->units, u, next_u) {
+		unit_free(k, u);
+	}
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		HASH_ITER(hh, k->items[kind], i, next_i) {
+			HASH_DEL(k->items[kind], i);
+			kube_object_put(i->o);
+			free(i);
+		}
+	}
+	free(k->nodes);
+	free(k);
+}
+
+void kube_configure(struct kube *k, const struct kube_settings *settings) {
+	k->settings = settings;
+	k->resolve = true;
+	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
+		u->dirty = true;
+}
+
+size_t kube_count(const struct kube *k, enum kube_kind kind) {
+	return HASH_COUNT(k->items[kind]);
+}
+
+static struct unit *unit_of(struct kube *k, const char *ns, const char *name) {
+	char key[KEY_SIZE];
+	struct unit *u;
+	size_t len;
+
+	make_key(key, ns, name);
+	HASH_FIND_STR(k->units, key, u);
+	if (u != NULL)
+		return u;
+	len = strlen(key);
+	u = calloc(1, sizeof(*u) + len + 1);
+	if (u == NULL)
+		return NULL;
+	memcpy(u->key, key, len);
+	HASH_ADD_STR(k->units, key, u);
+	if (u->hh.tbl == NULL) {
+		free(u);
+		return NULL;
+	}
+	return u;
+}
+
+// The Service that an object belongs to; "" for none. The name in the object outlives the call.
+static const char *service_name(const struct kube_object *o) {
+	switch (o->meta.kind) {
+	case KUBE_SERVICE:
+		return o->meta.name;
+	case KUBE_NODE:
+		return "";
+	default:
+		return o->endpoints.service;
+	}
+}
+
+static int link_slice(struct unit *u, struct kube_object *o) {
+	struct kube_object **grown = realloc(u->slices,
+					     (u->n_slices + 1) * sizeof(struct kube_object *));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	u->slices = grown;
+	u->slices[u->n_slices++] = o;
+	return 0;
+}
+
+static void unlink_slice(struct unit *u, const struct kube_object *o) {
+	for (uint32_t i = 0; i < u->n_slices; i++)
+		if (u->slices[i] == o) {
+			u->slices[i] = u->slices[--u->n_slices];
+			return;
+		}
+}
+
+// Make the object part of its Service and mark what it touches.
+static int link_object(struct kube *k, struct kube_object *o) {
+	const char *name = service_name(o);
+	struct unit *u;
+
+	k->resolve |= o->meta.kind == KUBE_SERVICE;
+	k->nodes_changed |= o->meta.kind == KUBE_NODE;
+	if (name[0] == 0)
+		return 0;
+	u = unit_of(k, o->meta.ns, name);
+	if (u == NULL || (o->meta.kind == KUBE_SLICE && link_slice(u, o) < 0))
+		return -ENOMEM;
+	if (o->meta.kind == KUBE_SERVICE)
+		u->service = o;
+	if (o->meta.kind == KUBE_ENDPOINTS)
+		u->fallback = o;
+	u->dirty = true;
+	return 0;
+}
+
+// The unit exists: the object was linked to it.
+static void unlink_object(struct kube *k, const struct kube_object *o) {
+	const char *name = service_name(o);
+	struct unit *u;
+
+	k->resolve |= o->meta.kind == KUBE_SERVICE;
+	k->nodes_changed |= o->meta.kind == KUBE_NODE;
+	if (name[0] == 0)
+		return;
+	u = unit_of(k, o->meta.ns, name);
+	if (u == NULL)
+		return;
+	if (o->meta.kind == KUBE_SLICE)
+		unlink_slice(u, o);
+	if (u->service == o)
+		u->service = NULL;
+	if (u->fallback == o)
+		u->fallback = NULL;
+	u->dirty = true;
+}
+
+static struct item *find_item(const struct kube *k, enum kube_kind kind, const char *ns,
+			      const char *name) {
+	char key[KEY_SIZE];
+	struct item *i;
+
+	make_key(key, ns, name);
+	HASH_FIND_STR(k->items[kind], key, i);
+	return i;
+}
+
+static struct item *add_item(struct kube *k, const struct kube_object *o) {
+	char key[KEY_SIZE];
+	struct item *i;
+	size_t len;
+
+	make_key(key, o->meta.ns, o->meta.name);
+	len = strlen(key);
+	i = calloc(1, sizeof(*i) + len + 1);
+	if (i == NULL)
+		return NULL;
+	memcpy(i->key, key, len);
+	HASH_ADD_STR(k->items[o->meta.kind], key, i);
+	if (i->hh.tbl == NULL) {
+		free(i);
+		return NULL;
+	}
+	return i;
+}
+
+static void drop_item(struct kube *k, struct item *i) {
+	struct kube_object *o = i->o;
+
+	HASH_DEL(k->items[o->meta.kind], i);
+	unlink_object(k, o);
+	kube_object_put(o);
+	free(i);
+}
+
+int kube_put(struct kube *k, struct kube_object *o) {
+	struct item *i = find_item(k, o->meta.kind, o->meta.ns, o->meta.name);
+	bool is_new = i == NULL;
+
+	if (i != NULL && kube_object_equal(i->o, o))
+		return 0;
+	if (is_new)
+		i = add_item(k, o);
+	if (i == NULL)
+		return -ENOMEM;
+	if (link_object(k, o) < 0) {
+		if (is_new) {
+			HASH_DEL(k->items[o->meta.kind], i);
+			free(i);
+		}
+		return -ENOMEM;
+	}
+	if (!is_new) {
+		unlink_object(k, i->o);
+		kube_object_put(i->o);
+	}
+	i->o = kube_object_get(o);
+	return 1;
+}
+
+int kube_remove(struct kube *k, enum kube_kind kind, const char *ns, const char *name) {
+	struct item *i = find_item(k, kind, ns, name);
+
+	if (i == NULL)
+		return 0;
+	drop_item(k, i);
+	return 1;
+}
+
+static int sweep(struct kube *k, unsigned kinds) {
+	struct item *i, *next;
+	int n = 0;
+
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		if ((kinds & (1u << kind)) == 0)
+			continue;
+		HASH_ITER(hh, k->items[kind], i, next) {
+			if (i->seen == k->round)
+				continue;
+			drop_item(k, i);
+			n++;
+		}
+	}
+	return n;
+}
+
+int kube_replace(struct kube *k, unsigned kinds, struct kube_object *const *objects, size_t n) {
+	int changes = 0;
+
+	k->round++;
+	for (size_t j = 0; j < n; j++) {
+		const struct kube_meta *m = &objects[j]->meta;
+		struct item *i = find_item(k, m->kind, m->ns, m->name);
+		int ret;
+
+		if ((kinds & (1u << m->kind)) == 0 || (i != NULL && i->seen == k->round))
+			continue;
+		ret = kube_put(k, objects[j]);
+		if (ret < 0)
+			return ret;
+		changes += ret;
+		find_item(k, m->kind, m->ns, m->name)->seen = k->round;
+	}
+	return changes + sweep(k, kinds);
+}
+
+static void take_plan(struct unit *u, struct kube_plan *plan) {
+	if (kube_plan_equal(&u->plan, plan)) {
+		kube_plan_fini(plan);
+		return;
+	}
+	kube_plan_fini(&u->plan);
+	u->plan = *plan;
+	u->dirty = true;
+}
+
+// All Services anew; those whose plan differs become dirty.
+static int resolve(struct kube *k, bool complete) {
+	uint32_t room = HASH_COUNT(k->items[KUBE_SERVICE]) + 1, n = 0;
+	const struct kube_object **services = calloc(room, sizeof(*services));
+	struct kube_plan *plans = calloc(room, sizeof(*plans));
+	struct unit **units = calloc(room, sizeof(*units));
+	int ret = services == NULL || plans == NULL || units == NULL ? -ENOMEM : 0;
+
+	for (struct unit *u = k->units; u != NULL && ret == 0; u = u->hh.next)
+		if (u->service != NULL) {
+			units[n] = u;
+			services[n++] = u->service;
+		}
+	if (ret == 0)
+		ret = kube_resolve(plans, services, n, k->settings, k->memory, complete);
+	for (uint32_t i = 0; i < n && ret == 0; i++)
+		take_plan(units[i], &plans[i]);
+	free(services);
+	free(plans);
+	free(units);
+	return ret;
+}
+
+static int node_cmp(const void *x, const void *y) {
+	const struct kube_object *const *a = x, *const *b = y;
+
+	return strcmp((*a)->meta.name, (*b)->meta.name);
+}
+
+// The sorted list anew; all Services whose backends are nodes become dirty.
+static int refresh_nodes(struct kube *k) {
+	uint32_t n = 0, room = HASH_COUNT(k->items[KUBE_NODE]) + 1;
+	const struct kube_object **nodes = malloc(room * sizeof(*nodes));
+
+	if (nodes == NULL)
+		return -ENOMEM;
+	for (const struct item *i = k->items[KUBE_NODE]; i != NULL; i = i->hh.next)
+		nodes[n++] = i->o;
+	qsort(nodes, n, sizeof(*nodes), node_cmp);
+	free(k->nodes);
+	k->nodes = nodes;
+	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
+		u->dirty |= u->service != NULL && u->plan.target == KUBE_TARGET_NODE;
+	return 0;
+}
+
+static int put_row(const struct kube_view *v, uint32_t row, struct model *m,
+		   struct model_key *key) {
+	struct model_service s;
+	int ret = kube_translate(&s, v, row);
+
+	if (ret < 0)
+		return ret;
+	*key = s.key;
+	ret = model_put(m, &s);
+	model_service_fini(&s);
+	return ret;
+}
+
+static bool has_row(const struct model_key *rows, uint32_t n, const struct model_key *key) {
+	for (uint32_t i = 0; i < n; i++)
+		if (model_key_cmp(&rows[i], key) == 0)
+			return true;
+	return false;
+}
+
+static int put_rows(struct kube *k, const struct unit *u, struct model *m, struct model_key *rows,
+		    uint32_t n) {
+	struct kube_object *const *endpoints = u->n_slices > 0 ? u->slices : &u->fallback;
+	const struct kube_view v = {.service = u->service,
+				    .plan = &u->plan,
+				    .settings = k->settings,
+				    .endpoints = (const struct kube_object *const *)endpoints,
+				    .n_endpoints = u->n_slices > 0 ? u->n_slices
+								   : u->fallback != NULL,
+				    .nodes = k->nodes,
+				    .n_nodes = HASH_COUNT(k->items[KUBE_NODE])};
+	int changes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int ret = put_row(&v, i, m, &rows[i]);
+
+		if (ret < 0)
+			return ret;
+		changes += ret;
+	}
+	return changes;
+}
+
+static int write_unit(struct kube *k, struct unit *u, struct model *m) {
+	uint32_t n = u->service != NULL ? kube_rows(u->service) : 0;
+	struct model_key *rows = calloc(n + 1, sizeof(*rows));
+	int changes = rows == NULL ? -ENOMEM : put_rows(k, u, m, rows, n);
+
+	for (uint32_t i = 0; i < u->n_rows && changes >= 0; i++)
+		if (!has_row(rows, n, &u->rows[i])) {
+			int ret = model_remove(m, &u->rows[i]);
+
+			changes = ret < 0 ? ret : changes + ret;
+		}
+	if (changes < 0) {
+		free(rows);
+		return changes;
+	}
+	free(u->rows);
+	u->rows = rows;
+	u->n_rows = n;
+	u->dirty = false;
+	return changes;
+}
+
+static int write_units(struct kube *k, struct model *m) {
+	struct unit *u, *next;
+	int changes = 0;
+
+	HASH_ITER(hh, k->units, u, next) {
+		int ret = u->dirty ? write_unit(k, u, m) : 0;
+
+		if (ret < 0)
+			return ret;
+		changes += ret;
+		if (u->service == NULL && u->fallback == NULL && u->n_slices == 0)
+			unit_free(k, u);
+	}
+	return changes;
+}
+
+int kube_apply(struct kube *k, struct model *m, bool complete) {
+	int ret = 0;
+
+	if (k->resolve || complete != k->was_complete)
+		ret = resolve(k, complete);
+	if (ret < 0)
+		return ret;
+	k->resolve = false;
+	k->was_complete = complete;
+	if (k->nodes_changed)
+		ret = refresh_nodes(k);
+	if (ret < 0)
+		return ret;
+	k->nodes_changed = false;
+	return write_units(k, m);
+}

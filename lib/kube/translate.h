@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// One Service port as desired state: its plan's frontends, and the backends that its endpoints (or the nodes) give.
+//
+// Pure. Which endpoints serve, after kube-proxy's CategorizeEndpoints:
+//
+//     ready                          ready, usable
+//     serving and terminating        draining; usable where its set has no ready one
+//     neither ready nor terminating  unusable, not-ready
+//     terminating, not serving       unusable, not-serving
+//
+// The set is all endpoints of a family for target pod, each node's own ones for target node with externalTrafficPolicy Local. The same (address,
+// port) in several slices counts once, with the best condition. An endpoint belongs to a Service port when its slice has a port of the same
+// name and protocol; the number is the slice's (the Service's in dsr, which keeps VIP and port).
+#ifndef SLUICE_KUBE_TRANSLATE_H
+#define SLUICE_KUBE_TRANSLATE_H
+
+#include "kube/resolve.h"
+
+struct kube_view { // all that belongs to one Service
+	const struct kube_object *service;
+	const struct kube_plan *plan;
+	const struct kube_settings *settings;
+	const struct kube_object *const
+		*endpoints; // its slices; where it has none, its Endpoints object
+	uint32_t n_endpoints;
+	const struct kube_object *const *nodes; // all nodes, sorted by name
+	uint32_t n_nodes;
+};
+
+// Rows that the Service has in the model: one for each port, at least one (with port 0, so that a user sees why).
+uint32_t kube_rows(const struct kube_object *service);
+// Fill *out, to be freed by model_service_fini(). Backends are listed only where there are frontends, and only of the frontends' families.
+// Errors: -ENOMEM; out is then untouched.
+int kube_translate(struct model_service *out, const struct kube_view *v, uint32_t row);
+
+#endif
