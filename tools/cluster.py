@@ -6,7 +6,7 @@ two arms                                          client 192.0.2.100  2001:db8:2
     client --- wan [lb: sluiced] lan --- switch --- s1 10.0.0.11  fd00::11
                                            +------- s2 10.0.0.12  fd00::12 ...
     lb: wan 192.0.2.1 2001:db8:2::1, lan 10.0.0.1 fd00::1, sources of fullnat 10.0.0.250 fd00::250
-    virtual addresses 203.0.113.0/28 and 2001:db8:100::/120, which the client routes to wan
+    virtual addresses 203.0.113.1-30 and 2001:db8:100::1-1e, which the client routes to wan
 
 one arm (for dsr: answers go straight from s1 to the client)
     client, [lb: sluiced] and s1, s2, ... are all ports of one switch; virtual addresses are on its subnet
@@ -17,7 +17,7 @@ import os
 
 from netlab import LabError, Sluice, wait_for
 
-POOL4, POOL6 = "203.0.113.0/28", "2001:db8:100::/120"
+POOL4, POOL6 = "203.0.113.1-203.0.113.30", "2001:db8:100::1-2001:db8:100::1e"
 PORTS = {  # name: Service port, pod's port, protocol
     "http": (80, 8080, "TCP"),
     "dns": (53, 53, "UDP"),
@@ -26,7 +26,7 @@ PORTS = {  # name: Service port, pod's port, protocol
     "iperf": (5201, 5201, "TCP"),
 }
 NGINX = """
-daemon off; worker_processes 1; pid {dir}/nginx.pid; user root; error_log stderr warn;
+daemon off; master_process off; pid {dir}/nginx.pid; user root; error_log stderr warn;
 events {{ worker_connections 2048; }}
 http {{
   access_log off; keepalive_timeout 0; sendfile on;

@@ -24,7 +24,7 @@ DRAWING = """
   +----------+        +--------------+        +--------+---- s3  10.0.0.13
   192.0.2.100         192.0.2.1                        '---- s4  10.0.0.14 (later)
                       10.0.0.1
-  routes 203.0.113.0/24     203.0.113.0/28 are the           nginx and dnsmasq in each,
+  routes 203.0.113.0/24     203.0.113.1-30 are the           nginx and dnsmasq in each,
   to 192.0.2.1              addresses to give away           every box a network namespace
 """
 
