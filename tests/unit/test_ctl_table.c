@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// sluicectl's tables: alignment, nothing cut, values of every JSON type, hostile ones too.
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "show.h"
+#include "table.h"
+
+static char text[8192];
+
+static FILE *open_text(void) {
+	memset(text, 0, sizeof(text));
+	return fmemopen(text, sizeof(text) - 1, "w");
+}
+
+// What a show function makes of a JSON text.
+static const char *shown(int (*show)(json_t *, FILE *), const char *json) {
+	json_t *body = json_loads(json, 0, NULL);
+	FILE *f = open_text();
+
+	assert_non_null(body);
+	assert_int_equal(show(body, f), 0);
+	fclose(f);
+	json_decref(body);
+	return text;
+}
+
+static void columns_are_as_wide_as_their_widest_cell(void **state) {
+	static const char *const headers[] = {"NAME", ">N", "REASON"};
+	static const char *const cells[] = {"web", "7", "", "a-long-name", "12345", "none at all"};
+	struct table *t = table_create(headers, 3);
+	FILE *f = open_text();
+
+	for (size_t i = 0; i < 6; i++)
+		table_cell(t, cells[i]);
+	assert_int_equal(table_write(t, f), 0);
+	fclose(f);
+	table_destroy(t);
+	assert_string_equal(text, "NAME              N   REASON\n"
+				  "web               7   -\n"
+				  "a-long-name   12345   none at all\n");
+}
+
+static void characters_count_and_control_characters_do_not_reach_the_terminal(void **state) {
+	static const char *const headers[] = {"A", "B"};
+	struct table *t = table_create(headers, 2);
+	FILE *f = open_text();
+
+	table_cell(t, "\xc3\xa9t\xc3\xa9");
+	table_cell(t, "x");
+	table_cell(t, "a\x1b[2J\n");
+	table_cell(t, NULL);
+	assert_int_equal(table_write(t, f), 0);
+	fclose(f);
+	table_destroy(t);
+	assert_string_equal(text, "A        B\n"
+				  "\xc3\xa9t\xc3\xa9      x\n"
+				  "a?[2J?   -\n");
+}
+
+static void an_empty_list_is_a_header_alone(void **state) {
+	assert_string_equal(shown(show_explain, "{\"steps\": [], \"backend\": null}"),
+			    "STAGE   RESULT   REASON\n\nbackend: none\n");
+	assert_string_equal(shown(show_backends, "{\"items\": []}"),
+			    "SERVICE   BACKEND   STATE   WEIGHT   FLOWS   REASON\n");
+}
+
+static void backends_join_address_and_port(void **state) {
+	assert_string_equal(
+		shown(show_backends,
+		      "{\"items\": [{\"service\": \"default/web\", \"address\": \"10.0.0.1\", \"port\": 80,"
+		      " \"state\": \"ready\", \"weight\": 1, \"flows\": 12},"
+		      "{\"service\": \"default/web\", \"address\": \"2001:db8::1\", \"port\": 80,"
+		      " \"state\": \"unusable\", \"weight\": 1, \"flows\": 0, \"reason\": \"no-route\"}]}"),
+		"SERVICE       BACKEND            STATE      WEIGHT   FLOWS   REASON\n"
+		"default/web   10.0.0.1:80        ready           1      12   -\n"
+		"default/web   [2001:db8::1]:80   unusable        1       0   no-route\n");
+}
+
+static void lists_are_never_cut(void **state) {
+	json_t *addresses = json_array(), *body;
+	char addr[32], last[32];
+	FILE *f = open_text();
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(addr, sizeof(addr), "203.0.113.%d", i);
+		json_array_append_new(addresses, json_string(addr));
+	}
+	body = json_pack("{s:[{s:s,s:o}]}", "items", "name", "web", "addresses", addresses);
+	assert_int_equal(show_services(body, f), 0);
+	fclose(f);
+	json_decref(body);
+	snprintf(last, sizeof(last), ",203.0.113.199 ");
+	assert_non_null(strstr(text, last));
+}
+
+static void spans_and_links_read_well(void **state) {
+	static const struct {
+		const char *age, *shown;
+	} cases[] = {{"0", " 0s "},         {"119.9", " 119s "},   {"120", " 2m0s "},
+		     {"7199", " 119m59s "}, {"7200", " 2h0m "},    {"200000", " 2d7h "},
+		     {"-1", " -1s "},       {"\"soon\"", "   -  "}};
+	char json[128];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(json, sizeof(json), "{\"items\": [{\"age\": %s}]}", cases[i].age);
+		if (strstr(shown(show_flows, json), cases[i].shown) == NULL)
+			fail_msg("%s: %s", cases[i].age, text);
+	}
+	assert_non_null(
+		strstr(shown(show_ports, "{\"items\": [{\"link\": true, \"rx\": {\"packets\": 5,"
+					 " \"bytes\": 9}, \"drops\": {\"a\": 1, \"b\": 2}}]}"),
+		       "up"));
+	assert_non_null(strstr(text, "   5"));
+	assert_non_null(strstr(text, "   3\n"));
+}
+
+static void stats_show_workers_and_drops(void **state) {
+	assert_string_equal(
+		shown(show_stats,
+		      "{\"generation\": 7, \"workersAt\": [7, 6], \"workers\": [{\"id\": 0,"
+		      " \"rx\": 10}, {\"id\": 1, \"rx\": 2000}], \"drops\": {\"ttl\": 3}}"),
+		"generation 7, workers at 7,6\n\n"
+		"ID     RX\n 0     10\n 1   2000\n\n"
+		"DROPS   PACKETS\nttl           3\n");
+}
+
+static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) {
+	static const char *const bodies[] = {
+		"[]",
+		"{}",
+		"{\"items\": 3}",
+		"{\"items\": [3, null, [], \"x\"]}",
+		"{\"items\": [{\"address\": [], \"port\": \"x\", \"age\": {}, \"rx\": []}]}",
+		"{\"steps\": {}, \"backend\": 7}",
+		"{\"generation\": {}, \"workersAt\": 3, \"workers\": [[]], \"drops\": []}",
+		"{\"workers\": {}, \"drops\": {\"a\": {}}}",
+	};
+	static int (*const shows[])(json_t *, FILE *) = {show_services, show_backends, show_flows,
+							 show_ports,    show_explain,  show_stats};
+
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+		for (size_t s = 0; s < sizeof(shows) / sizeof(shows[0]); s++)
+			shown(shows[s], bodies[i]);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+		cmocka_unit_test(characters_count_and_control_characters_do_not_reach_the_terminal),
+		cmocka_unit_test(an_empty_list_is_a_header_alone),
+		cmocka_unit_test(backends_join_address_and_port),
+		cmocka_unit_test(lists_are_never_cut),
+		cmocka_unit_test(spans_and_links_read_well),
+		cmocka_unit_test(stats_show_workers_and_drops),
+		cmocka_unit_test(answers_of_another_shape_show_nothing_and_do_not_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
