@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Runs the replay cases: packets into sluice-replay, packets out of it. README.md tells how to write one.
+import argparse
+import concurrent.futures
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import case  # noqa: E402
+import suite  # noqa: E402
+import text  # noqa: E402
+
+
+def difference(results):
+    """Decisions that the number of workers changed."""
+    (w1, one), (w2, two) = results
+    for a, b in zip(one, two):
+        if a != b:
+            return f"decisions differ:\n  workers {w1}: {a}\n  workers {w2}: {b}"
+    return None
+
+
+def run_one(name, program, top, verbose):
+    """None, or what went wrong and where the captures are."""
+    function, parameters, workers = suite.load()[name]
+    results = []
+    for n in workers:
+        directory = Path(top) / name.replace("/", ".") / f"workers-{n}"
+        directory.mkdir(parents=True)
+        c = case.Case(program, directory, workers=n, **parameters)
+        try:
+            function(c)
+            c.finish()
+            if c.result:
+                results.append((n, c.decisions()))
+        except (case.Failed, text.Bad) as e:
+            c.leave_expected()
+            return f"with {n} workers: {e}\n  captures, configuration, command: {directory}"
+        except Exception:
+            return f"with {n} workers: {traceback.format_exc()}  files: {directory}"
+    wrong = difference(results) if len(results) == 2 else None
+    if wrong:
+        return f"{wrong}\n  captures, configuration, command: {directory.parent}"
+    if not verbose:
+        shutil.rmtree(directory.parent, ignore_errors=True)
+    return None
+
+
+def options():
+    p = argparse.ArgumentParser(description="Replay cases: packets in, packets out.")
+    p.add_argument("build", nargs="?", help="a build directory; the output is then TAP")
+    p.add_argument("--replay", help="the program, in place of a build directory")
+    p.add_argument("--case", action="append", default=[], help="only cases whose name contains this; may be repeated")
+    p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--list", action="store_true", help="only name the cases")
+    p.add_argument("-v", "--verbose", action="store_true", help="keep the files of all cases and say where")
+    return p.parse_args()
+
+
+def report(tap, name, wrong):
+    if wrong is None:
+        print(f"ok - {name}" if tap else f"ok {name}", flush=True)
+        return
+    first, *rest = wrong.splitlines()
+    if tap:
+        print(f"not ok - {name}", *(f"# {line}" for line in [first] + rest), sep="\n", flush=True)
+    else:
+        print(f"FAIL {name} {first}", *rest, sep="\n", flush=True)
+
+
+def main():
+    o = options()
+    names = [n for n in suite.load() if not o.case or any(c in n for c in o.case)]
+    if o.list:
+        print(*names, sep="\n")
+        return 0
+    program = o.replay or (o.build and str(Path(o.build) / "app/sluice-replay/sluice-replay"))
+    if not program or not os.access(program, os.X_OK):
+        print(f"run.py: no program to run: {program or 'give a build directory or --replay'}", file=sys.stderr)
+        return 2
+    top = tempfile.mkdtemp(prefix="sluice-replay-")
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(o.jobs) as pool:
+        jobs = {pool.submit(run_one, n, os.path.abspath(program), top, o.verbose): n for n in names}
+        for job in concurrent.futures.as_completed(jobs):
+            wrong = job.result()
+            failed += wrong is not None
+            report(bool(o.build), jobs[job], wrong)
+    if o.verbose and not o.build:
+        print(f"files: {top}")
+    elif not failed:
+        os.rmdir(top) if not os.listdir(top) else None
+    if not o.build:
+        print(f"{len(names) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
