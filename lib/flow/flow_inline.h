@@ -45,28 +45,23 @@ static inline struct flow_record *flow_record(const struct flow_table *t, uint8_
 	       flow_index(t, family, f);
 }
 
-// What an entry of this key has, and in which bits. A free entry has the state that no key's has.
+// What an entry of this key has, and in which bits: struct flow's first bits lie lowest (a test holds the compiler to it). Built by shifts,
+// as a struct built in memory and read back as words stalls. A free entry has the state that no key's has.
 static inline struct flow_words flow_want(uint8_t family, const struct flow_key *k) {
-	struct flow want = {.id = k->id, .kind = k->kind, .port = k->port};
+	uint64_t word = family == 4 ? k->addr[0] : 0;
 
-	if (family == 4)
-		want.word = k->addr[0];
-	return flow_words(&want);
+	return (struct flow_words){.a = word << 32 | (uint64_t)k->kind << FLOW_ID_BITS | k->id,
+				   .b = k->port};
 }
 
-static inline struct flow_words flow_want_mask(void) {
-	static const struct flow mask = {.id = (1u << FLOW_ID_BITS) - 1,
-					 .kind = 1,
-					 .word = ~0u,
-					 .port = 0xffff};
-
-	return flow_words(&mask);
-}
+#define FLOW_WANT_A (UINT64_C(0xffffffff) << 32 | ((UINT64_C(2) << FLOW_ID_BITS) - 1))
+#define FLOW_WANT_B UINT64_C(0xffff)
+#define FLOW_STATE_BITS (UINT64_C(15) << (FLOW_ID_BITS + 1))
 
 static inline bool flow_matches(uint8_t family, const struct flow *f, struct flow_words want,
 				const struct flow_key *k) {
-	struct flow_words is = flow_words(f), mask = flow_want_mask();
-	uint64_t differs = ((is.a ^ want.a) & mask.a) | ((is.b ^ want.b) & mask.b);
+	struct flow_words is = flow_words(f);
+	uint64_t differs = ((is.a ^ want.a) & FLOW_WANT_A) | ((is.b ^ want.b) & FLOW_WANT_B);
 
 	if (family != 4) {
 		uint64_t there[2], here[2];
@@ -75,7 +70,7 @@ static inline bool flow_matches(uint8_t family, const struct flow *f, struct flo
 		memcpy(here, k->addr, sizeof(here));
 		differs |= (there[0] ^ here[0]) | (there[1] ^ here[1]);
 	}
-	return (differs == 0) & (f->state != FLOW_FREE);
+	return (differs == 0) & ((is.a & FLOW_STATE_BITS) != 0);
 }
 
 static inline struct flow *flow_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
@@ -162,15 +157,14 @@ static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family
 // The entry of a key in one bucket, in whichever state; NULL: none.
 static inline struct snat *snat_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
 				      uint32_t endpoint, uint8_t index, uint16_t port) {
-	static const struct snat mask = {.endpoint = (1u << FLOW_ID_BITS) - 1,
-					 .index = 63,
-					 .port = 0xffff};
-	const struct snat want = {.endpoint = endpoint, .index = index, .port = port};
+	const uint64_t mask = (UINT64_C(1) << (FLOW_ID_BITS + FLOW_SNAT_BITS + 16)) - 1;
+	uint64_t want = (uint64_t)port << (FLOW_ID_BITS + FLOW_SNAT_BITS) |
+			(uint64_t)index << FLOW_ID_BITS | endpoint;
 	unsigned found = 0;
 
 	for (unsigned i = 0; i < flow_ways_of(family); i++) {
 		const struct snat *s = snat_slot(t, family, bucket, i);
-		bool same = ((snat_word(s) ^ snat_word(&want)) & snat_word(&mask)) == 0;
+		bool same = ((snat_word(s) ^ want) & mask) == 0;
 
 		found |= (unsigned)(same & (s->state != SNAT_FREE)) << i;
 	}

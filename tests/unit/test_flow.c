@@ -263,7 +263,7 @@ static void at_85_percent_load_nearly_every_insertion_finds_room(void **state) {
 		uint32_t n = at_load(t, (uint8_t)family, 85);
 		struct load l = fill(t, (uint8_t)family, n, family);
 
-		print_message("IPv%u: %u flows, %lu without room\n", family, n,
+		print_message("# IPv%u: %u flows, %lu without room\n", family, n,
 			      (unsigned long)l.failed);
 		assert_true(l.failed * 10000 < n);
 		free(t);
@@ -276,7 +276,7 @@ static void a_look_up_at_capacity_reads_at_most_1_3_lines(void **state) {
 		struct flow_table *t = table(n);
 		struct load l = fill(t, (uint8_t)family, n, family);
 
-		print_message("IPv%u: %.3f lines\n", family, 1 + (double)l.in_b / n);
+		print_message("# IPv%u: %.3f lines\n", family, 1 + (double)l.in_b / n);
 		assert_true(l.in_b * 10 <= (uint64_t)n * 3);
 		free(t);
 	}
