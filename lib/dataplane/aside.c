@@ -295,7 +295,7 @@ void stage_aside(struct worker *w, const struct tables *t, struct packet *pkt, u
 		if (!answered && (k->way != WAY_ASIDE || k->fate != FATE_ONWARD))
 			continue;
 		if (w->dp->trace != NULL)
-			w->cause = worker_trace_get(w->dp, k->m);
+			w->cause = k->trace;
 		if (answered)
 			answer(w, t, k);
 		else if (k->p.kind == PARSE_ARP)

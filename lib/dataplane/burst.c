@@ -9,10 +9,15 @@ void packet_drop(struct worker *w, struct packet *k, enum reason reason) {
 }
 
 void tell_verdict(struct worker *w, const struct tables *t, const struct packet *k) {
-	struct verdict v = {.trace = worker_trace_get(w->dp, k->m), .fate = k->fate, .reason = k->reason, .answer = k->answer,
+	struct verdict v = {.trace = k->trace, .fate = k->fate, .reason = k->reason, .answer = k->answer,
 			    .service = k->frontend.service, .backend = k->backend};
 
 	w->dp->trace(w->dp->trace_ctx, t, &v);
+}
+
+static void remember_traces(const struct worker *w, struct packet *pkt, uint16_t n) {
+	for (uint16_t i = 0; i < n; i++)
+		pkt[i].trace = worker_trace_get(w->dp, pkt[i].m);
 }
 
 static void begin(struct packet *k, struct rte_mbuf *m, bool handed_over) {
@@ -49,10 +54,9 @@ static void finish(struct worker *w, struct packet *pkt, uint16_t n) {
 		rte_pktmbuf_free_bulk(ended, n_ended);
 }
 
-// Verdicts are told before the packet leaves: its trace number goes with it.
 static void tell(struct worker *w, const struct tables *t, const struct packet *pkt, uint16_t n) {
 	for (uint16_t i = 0; i < n; i++)
-		if (pkt[i].fate != FATE_MOVED && pkt[i].fate != FATE_SENT)
+		if (pkt[i].fate != FATE_MOVED)
 			tell_verdict(w, t, &pkt[i]);
 }
 
@@ -61,6 +65,8 @@ void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m,
 
 	for (uint16_t i = 0; i < n; i++)
 		begin(&pkt[i], m[i], handed_over);
+	if (w->dp->trace != NULL)
+		remember_traces(w, pkt, n);
 	stage_parse(w, t, pkt, n);
 	stage_classify(t, pkt, n);
 	stage_own(w, t, pkt, n);
@@ -70,8 +76,8 @@ void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m,
 	stage_rewrite(t, pkt, n);
 	stage_egress(w, t, pkt, n);
 	stage_aside(w, t, pkt, n);
+	finish(w, pkt, n);
 	if (w->dp->trace != NULL)
 		tell(w, t, pkt, n);
-	finish(w, pkt, n);
 	bump(&w->counters.bursts, 1);
 }

@@ -59,6 +59,7 @@ struct packet {
 	uint16_t snat_port;  // host order
 	uint32_t nexthop;    // neighbor id or NEIGHBOR_NONE
 	uint16_t port;       // egress
+	uint64_t trace;      // in a replay: the mbuf's number
 };
 
 #endif

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// Start in order, stop in reverse: the parts of the appliance and what ties them together.
+#include "appliance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flow/affinity.h"
+
+static struct flow_config flow_config_of(const struct config *c, uint16_t worker, uint64_t secret) {
+	const struct site_timeouts *t = &c->site.timeouts;
+
+	return (struct flow_config){
+		.capacity = c->site.flows_per_worker,
+		.max_backends = TABLES_MAX_BACKENDS,
+		.max_endpoints = TABLES_MAX_ENDPOINTS,
+		.half_open_percent = APPLIANCE_HALF_OPEN_PERCENT,
+		.worker = worker,
+		.workers = (uint16_t)c->site.workers,
+		.n_snat = {(uint8_t)c->site.n_snat4, (uint8_t)c->site.n_snat6},
+		.timeouts.ticks = {[FLOW_TCP_SYN_SENT] = t->tcp_syn_sent * FLOW_TICKS,
+				   [FLOW_TCP_SYN_RECV] = t->tcp_syn_sent * FLOW_TICKS,
+				   [FLOW_TCP_ESTABLISHED] = t->tcp_established * FLOW_TICKS,
+				   [FLOW_TCP_FIN_WAIT] = t->tcp_fin_wait * FLOW_TICKS,
+				   [FLOW_TCP_TIME_WAIT] = t->tcp_time_wait * FLOW_TICKS,
+				   [FLOW_TCP_CLOSE] = t->tcp_close * FLOW_TICKS,
+				   [FLOW_UDP] = t->udp * FLOW_TICKS,
+				   [FLOW_UDP_STREAM] = t->udp_stream * FLOW_TICKS},
+		.secret = secret,
+	};
+}
+
+// One client in four of those that fit may have an affinity of its own.
+static uint32_t affinity_capacity(const struct config *c) {
+	uint32_t capacity = c->site.flows_per_worker / 4;
+
+	return capacity < 1024 ? 1024 : capacity;
+}
+
+uint64_t appliance_worker_bytes(const struct config *c) {
+	struct flow_config f = flow_config_of(c, 0, 0);
+
+	return flow_table_size(&f) + affinity_table_size(affinity_capacity(c));
+}
+
+static int create_worker(struct appliance *a, uint16_t id, struct error *err) {
+	const struct appliance_settings *s = &a->settings;
+	struct flow_config f = flow_config_of(a->config, id, s->secret);
+	int socket = s->worker_cpus == NULL ? MEMORY_ANY_SOCKET : memory_cpu_node(s->worker_cpus[id]);
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
+	uint32_t capacity = affinity_capacity(a->config);
+	int ret;
+
+	if (w == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	memset(w, 0, sizeof(*w));
+	a->workers[id] = w;
+	w->id = id;
+	w->dp = &a->dp;
+	w->pool = s->pools[id];
+	w->idle = (uint8_t)a->config->dataplane.idle;
+	ret = memory_alloc(&a->flow_memory[id], flow_table_size(&f), socket, s->hugepages, s->touch, err);
+	if (ret == 0)
+		ret = memory_alloc(&a->affinity_memory[id], affinity_table_size(capacity), socket, s->hugepages, s->touch, err);
+	if (ret < 0)
+		return ret;
+	if (flow_init(&w->flows, a->flow_memory[id].base, &f) < 0 ||
+	    affinity_init(&w->affinity, a->affinity_memory[id].base, capacity, s->secret) < 0)
+		return error_set(err, -EINVAL, "dataplane.flowsPerWorker: %u flows can't be laid out",
+				 a->config->site.flows_per_worker);
+	return 0;
+}
+
+static void destroy_workers(struct appliance *a) {
+	for (uint32_t i = 0; i < a->config->site.workers; i++) {
+		memory_free(&a->flow_memory[i]);
+		memory_free(&a->affinity_memory[i]);
+		free(a->workers[i]);
+		a->workers[i] = NULL;
+	}
+}
+
+static int create_workers(struct appliance *a, struct error *err) {
+	int ret = 0;
+
+	a->dp.n_workers = (uint16_t)a->config->site.workers;
+	a->dp.n_ports = (uint16_t)a->config->site.n_ports;
+	a->dp.publish = a->publish;
+	a->dp.neighbors = a->neighbors;
+	a->dp.workers = a->workers;
+	a->dp.ring_size = a->settings.ring_size;
+	for (uint16_t i = 0; i < a->dp.n_workers && ret == 0; i++)
+		ret = create_worker(a, i, err);
+	if (ret == 0 && dataplane_connect(&a->dp) < 0)
+		ret = error_set(err, -ENOMEM, "out of memory for the rings between %u workers: raise dataplane.memoryMiB",
+				a->dp.n_workers);
+	if (ret < 0)
+		destroy_workers(a);
+	return ret;
+}
+
+bool appliance_command(struct appliance *a, uint16_t worker, const struct command *c) {
+	return spsc_push(a->workers[worker]->commands, c);
+}
+
+// The worker that has a transmit queue on the port sends it.
+static void send_request(void *ctx, const struct neighbor_request *r) {
+	struct appliance *a = ctx;
+	struct command c = {.type = COMMAND_REQUEST, .request = *r};
+
+	appliance_command(a, a->dp.sender[r->port][0], &c);
+}
+
+static void add_reserved(struct appliance *a, const struct ip_addr *addr, const char *what, const char *name) {
+	uint32_t i = a->kube_settings.n_reserved++;
+
+	snprintf(a->reserved_text[i], sizeof(a->reserved_text[i]), "%s%s", what, name);
+	a->reserved[i] = (struct kube_reserved){.addr = *addr, .what = a->reserved_text[i]};
+}
+
+static int reserve(struct appliance *a) {
+	const struct site *s = &a->config->site;
+	uint32_t n = s->n_snat4 + s->n_snat6 + s->n_routes + s->n_neighbors + 1;
+
+	for (uint32_t i = 0; i < s->n_ports; i++)
+		n += s->ports[i].n_addresses;
+	a->reserved = calloc(n, sizeof(*a->reserved));
+	a->reserved_text = calloc(n, sizeof(*a->reserved_text));
+	if (a->reserved == NULL || a->reserved_text == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_ports; i++)
+		for (uint32_t j = 0; j < s->ports[i].n_addresses; j++)
+			add_reserved(a, &s->ports[i].addresses[j].addr, "port ", s->ports[i].name);
+	for (uint32_t i = 0; i < s->n_snat4; i++)
+		add_reserved(a, &s->snat4[i], "an SNAT address", "");
+	for (uint32_t i = 0; i < s->n_snat6; i++)
+		add_reserved(a, &s->snat6[i], "an SNAT address", "");
+	for (uint32_t i = 0; i < s->n_routes; i++)
+		add_reserved(a, &s->routes[i].via, "a route's next hop", "");
+	for (uint32_t i = 0; i < s->n_neighbors; i++)
+		add_reserved(a, &s->neighbors[i].addr, "a neighbour", "");
+	return 0;
+}
+
+static int create_kube(struct appliance *a, struct error *err) {
+	const struct config_services *s = &a->config->services;
+
+	a->pools = calloc(s->n_pools + 1, sizeof(*a->pools));
+	a->addresses = ipam_memory_create();
+	a->model = model_create();
+	if (a->pools == NULL || a->addresses == NULL || a->model == NULL || reserve(a) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < s->n_pools; i++) {
+		const struct config_pool *from = &s->pools[i];
+
+		a->pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign, .n_ranges = from->n_ranges, .ranges = from->ranges};
+		memcpy(a->pools[i].name, from->name, sizeof(a->pools[i].name));
+	}
+	a->kube_settings.target = s->target == CONFIG_TARGET_POD ? KUBE_TARGET_POD : KUBE_TARGET_NODE;
+	a->kube_settings.forwarding = s->forwarding;
+	a->kube_settings.lb_class = s->load_balancer_class;
+	a->kube_settings.cluster_ips = s->cluster_ips;
+	a->kube_settings.reject = s->reject;
+	a->kube_settings.n_pools = s->n_pools;
+	a->kube_settings.pools = a->pools;
+	a->kube_settings.n_node_port_addresses = s->n_node_port_addresses;
+	a->kube_settings.node_port_addresses = s->node_port_addresses;
+	a->kube_settings.n_external_ips = s->n_external_ips;
+	a->kube_settings.external_ips = s->external_ips;
+	a->kube_settings.reserved = a->reserved;
+	a->kube = kube_create(&a->kube_settings, a->addresses);
+	return a->kube == NULL ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static void destroy_kube(struct appliance *a) {
+	manifests_destroy(a->manifests);
+	kube_destroy(a->kube);
+	model_destroy(a->model);
+	ipam_memory_destroy(a->addresses);
+	free(a->reserved_text);
+	free(a->reserved);
+	free(a->pools);
+}
+
+int appliance_create(struct appliance *a, struct config *c, const struct appliance_settings *s, struct error *err) {
+	struct compile_settings cs = {.site = &c->site, .port_macs = s->port_macs, .secret = s->secret};
+	int ret;
+
+	*a = (struct appliance){.config = c, .settings = *s};
+	ret = create_kube(a, err);
+	if (ret < 0)
+		goto kube;
+	cs.neighbors = a->neighbors = neighbor_create(APPLIANCE_NEIGHBORS, s->secret, send_request, a);
+	ret = a->neighbors == NULL ? error_set(err, -ENOMEM, "out of memory") : compile_create(&a->compile, &cs, err);
+	if (ret < 0)
+		goto neighbors;
+	a->publish = publish_create(s->readers, compile_tables(a->compile));
+	if (a->publish == NULL) {
+		ret = error_set(err, -ENOMEM, "out of memory");
+		goto compile;
+	}
+	ret = create_workers(a, err);
+	if (ret == 0)
+		return 0;
+	publish_destroy(a->publish);
+compile:
+	compile_destroy(a->compile);
+neighbors:
+	neighbor_destroy(a->neighbors);
+kube:
+	destroy_kube(a);
+	return ret;
+}
+
+void appliance_destroy(struct appliance *a) {
+	dataplane_disconnect(&a->dp);
+	destroy_workers(a);
+	publish_destroy(a->publish);
+	compile_destroy(a->compile);
+	neighbor_destroy(a->neighbors);
+	destroy_kube(a);
+}
+
+int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg, uint64_t now_ms) {
+	struct manifests *m = manifests_create(path, report, arg);
+	int ret;
+
+	if (m == NULL)
+		return -ENOMEM;
+	manifests_destroy(a->manifests);
+	a->manifests = m;
+	ret = manifests_load(m, a->kube, (int64_t)now_ms);
+	return ret < 0 ? ret : 0;
+}
+
+static void announce(struct appliance *a, const struct tables *t) {
+	struct ip_addr *fresh;
+	int n = compile_new_addresses(a->compile, &fresh);
+
+	for (int i = 0; i < n; i++) {
+		struct command c = {.type = COMMAND_ANNOUNCE, .announce.addr = fresh[i]};
+		struct local_ref local;
+
+		if (!tuple_find_addr(t->local_map, &fresh[i], 0, 0, &local))
+			continue;
+		for (c.announce.port = 0; c.announce.port < t->n_ports; c.announce.port++)
+			if (local.answer & (1u << c.announce.port))
+				appliance_command(a, a->dp.sender[c.announce.port][0], &c);
+	}
+	if (n > 0)
+		free(fresh);
+}
+
+static void free_garbage(void *garbage) {
+	compile_free(garbage);
+}
+
+int appliance_apply(struct appliance *a, uint64_t now_ms) {
+	struct compile_garbage *garbage;
+	const struct tables *next;
+	int ret = kube_apply(a->kube, a->model, a->manifests == NULL || manifests_is_complete(a->manifests));
+
+	if (ret < 0)
+		return ret;
+	ret = compile_update(a->compile, a->model, now_ms / 1000, &next, &garbage);
+	if (ret <= 0)
+		return ret;
+	publish_swap(a->publish, next);
+	if (a->settings.announces)
+		announce(a, next);
+	return publish_retire(a->publish, free_garbage, garbage) < 0 ? -ENOMEM : 1;
+}
+
+static void take_event(struct appliance *a, const struct event *e, uint64_t now_ms) {
+	if (e->type == EVENT_WANTED)
+		neighbor_want(a->neighbors, e->port, &e->addr, now_ms);
+	else
+		neighbor_heard(a->neighbors, e->port, &e->addr, &e->mac, e->answer, now_ms);
+}
+
+struct reclaim {
+	struct neighbor_table *neighbors;
+	uint64_t mark;
+};
+
+static void reclaim(void *arg) {
+	struct reclaim *r = arg;
+
+	neighbor_reclaim(r->neighbors, r->mark);
+	free(r);
+}
+
+// Neighbour slots that were given up come back after a grace period.
+static void start_reclaim(struct appliance *a) {
+	struct reclaim *r = malloc(sizeof(*r));
+
+	if (r == NULL)
+		return; // the next second tries again
+	*r = (struct reclaim){.neighbors = a->neighbors, .mark = neighbor_limbo_mark(a->neighbors)};
+	if (publish_retire(a->publish, reclaim, r) < 0)
+		free(r);
+}
+
+uint32_t appliance_step(struct appliance *a, uint64_t now_ms) {
+	struct event e;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->dp.n_workers; i++) {
+		for (uint32_t j = 0; j < 1024 && spsc_pop(a->workers[i]->events, &e); j++) {
+			take_event(a, &e, now_ms);
+			n++;
+		}
+	}
+	if (n > 0 || now_ms >= a->neighbors_due)
+		a->neighbors_due = neighbor_run(a->neighbors, now_ms);
+	if (now_ms >= a->reclaim_due) {
+		start_reclaim(a);
+		a->reclaim_due = now_ms + 1000;
+	}
+	publish_poll(a->publish);
+	return n;
+}
+
+void appliance_print_report(const struct config_report *report) {
+	for (size_t i = 0; i < report->n; i++)
+		fprintf(stderr, "%s%s\n", report->notes[i].warning ? "warning: " : "", report->notes[i].error.text);
+	if (report->n_faults > report->n)
+		fprintf(stderr, "... and %zu more\n", report->n_faults - report->n);
+}
