@@ -196,6 +196,6 @@ setup_build() {
 		echo "${CC:-gcc} $*" >"$dir/sluice-options"
 	fi
 	attended ninja -C "$dir" -j "$jobs" >"$log" 2>&1 && return 0
-	grep -E -A 8 'FAILED|error|ERROR' "$log" | head -n 60 >&2
+	grep -E -A 8 'FAILED:|error:|ERROR:' "$log" | head -n 60 >&2
 	return 1
 }
