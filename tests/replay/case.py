@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# One case as it runs: its configuration, manifests and packets, the rounds in which variables become known, what is expected.
+# One case as it runs: its configuration, manifests and packets, the rounds in which variables become known, comparison.
 #
-# A case is written front to back, yet sluice-replay reads whole captures. So when a line needs a variable that only the program's
-# output can tell (a SNAT port, the chosen backend), the packets so far are run and compared, which binds it; then the case goes
-# on. The last round runs everything. Because equal input gives equal output, each round must repeat what the ones before it said.
+# A case is written front to back, yet sluice-replay reads whole captures. So when a line needs a variable that only the
+# program's output can tell (a SNAT port, the chosen backend), the packets so far are run and compared, which binds it; then
+# the case goes on. The last round runs everything. Because equal input gives equal output, each round must repeat what the
+# ones before it said.
 import collections
 import json
 import re
@@ -31,9 +32,9 @@ class Failed(Exception):
 
 class Input:
     def __init__(self, number, port, time, fields, frame, line):
-        self.number, self.port, self.time, self.frame, self.line = number, port, time, frame, line
-        self.fields = packet.dissect(frame)
-        self.given = fields
+        self.number, self.port, self.time, self.frame = number, port, time, frame
+        self.fields, self.given = packet.dissect(frame), fields
+        self.line = line or text.describe(self.fields)
         self.outputs = []   # [(port, wanted fields, line)]
         self.reasons = None # of a drop; or a decision's reason, beside outputs
         self.verb = None    # None: outputs or drop; any, held, neighbor
@@ -151,12 +152,12 @@ class Case:
             fields = {"kind": "RAW", "data": fields}
         self.complete(port, fields)
         frame = packet.build(fields)
-        self.inputs.append(Input(len(self.inputs), port, EPOCH + self.now, fields, frame, line or text.describe(packet.dissect(frame))))
+        self.inputs.append(Input(len(self.inputs), port, EPOCH + self.now, fields, frame, line))
         self.now += STEP
         return self.inputs[-1]
 
     def complete(self, port, f):
-        """What a line leaves out of a packet that comes in: Ethernet, and an acknowledgement's and a segment's numbers."""
+        """What a line leaves out of a packet that comes in."""
         if f["kind"] == "RAW":
             return
         if f["kind"] == "ARP":
@@ -298,13 +299,15 @@ class Case:
             return
         self.run("again")
         for name in ["json"] + [p["name"] for p in self.config["ports"]]:
-            one, two = (self.dir / (f"{tag}.json" if name == "json" else f"{tag}-{name}.pcap") for tag in ("out", "again"))
+            end = ".json" if name == "json" else f"-{name}.pcap"
+            one, two = self.dir / f"out{end}", self.dir / f"again{end}"
             if one.read_bytes() != two.read_bytes():
                 raise Failed(f"two equal runs differ: {one.name} and {two.name}")
 
     def decisions(self):
         """What must not depend on the number of workers."""
-        return [(d["in"], d["out"] is None, d["service"], d["backend"], d["reason"]) for d in self.result.report["decisions"]]
+        return [(d["in"], d["out"] is None, d["service"], d["backend"], d["reason"])
+                for d in self.result.report["decisions"]]
 
     # --- comparing ---
 
@@ -331,7 +334,7 @@ class Case:
         self.compare_drops(report)
 
     def compare_drops(self, report):
-        """Each drop is counted under its decision's reason. What was answered may be counted beside it (no-flow and a RST)."""
+        """Drops are counted under their decision's reason; what was answered may be counted beside them (no-flow and a RST)."""
         drops = collections.Counter(d["reason"] for d in report["decisions"] if d["out"] is None)
         counted = collections.Counter(report["drops"])
         for reason in NOT_DROPS:
@@ -446,7 +449,8 @@ class Case:
 
     def expected_frame(self, i, port, want):
         f = {k: v for k, v in text.Reader(self.family, self.values).packet(want).items() if not isinstance(v, text.Var)}
-        base = {k: v for k, v in i.given.items() if k not in ("kind", "trunc", "pad", "quote", "cut", "type", "code", "rest")}
+        own = {"kind", "trunc", "pad", "quote", "cut", "type", "code", "rest"}
+        base = {k: v for k, v in i.given.items() if k not in own}
         merged = {**base, "smac": port["mac"], "dmac": net.MACS["gw"], "vlan": port.get("vlan", 0),
                   "sha": port["mac"], "tha": net.MACS["gw"], "spa": "0.0.0.0", "tpa": "0.0.0.0", **f}
         merged.setdefault("ttl", 64)

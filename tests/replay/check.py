@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What must hold for every packet that leaves, whatever the case expects of it. Knows the input that caused it, the site and the
-# manifests; knows nothing of flows.
+# What must hold for every packet that leaves, whatever the case expects of it. Knows the input that caused it, the site and
+# the manifests; knows nothing of flows.
 import functools
 import ipaddress
 
@@ -42,8 +42,8 @@ def essence(f, frame):
 
 
 def inner_essence(q):
-    return tuple(q.get(k) for k in ("kind", "tos", "id", "df", "ttl", "proto", "seq", "ack", "flags", "udplen")), q.get("tcpopt"), \
-        q["data"] if q["kind"] in ("TCP", "UDP") and "csum" in q else None
+    kept = ("kind", "tos", "id", "df", "ttl", "proto", "ipopt", "seq", "ack", "flags", "win", "tcpopt", "udplen")
+    return tuple(q.get(k) for k in kept), q["data"] if "sport" in q and "csum" in q else None
 
 
 @functools.cache
@@ -95,7 +95,7 @@ def quote(f, got):
 def to_backend(case, cause, got, port, decision):
     """Only what is or was a backend of the service gets its packets; only what is usable gets new flows."""
     known = case.backends_at(decision["service"], cause, decision["reason"] in ("new", "affinity", "stateless"))
-    law(decision["backend"] in known, f"backend {decision['backend']} is none of {decision['service']}: {sorted(known)}")
+    law(decision["backend"] in known, f"{decision['backend']} is no backend of {decision['service']}: {sorted(known)}")
     if case.mode_of(decision["service"], cause) == "dsr":
         host, _, _ = decision["backend"].rpartition(":")
         law(got["dmac"] == case.mac_of(host.strip("[]")), f"sent to {got['dmac']}, not to {host}")

@@ -52,9 +52,17 @@ class Service:
     """One Service with one port (or several: ports), its endpoints and its addresses."""
 
     FIELDS = {
-        "ns": "default", "vip": "vip", "port": 80, "to": 8080, "proto": "TCP", "mode": None, "backends": "", "affinity": None,
-        "ranges": None, "type": "LoadBalancer", "local": False, "node_port": None, "target": None, "families": None,
-        "ports": None, "external": None, "annotations": {}, "nodes": {}, "created": STAMP, "lb_class": None, "slices": True,
+        "ns": "default", "vip": "vip", "port": 80, "to": 8080, "proto": "TCP", "mode": None,
+        "backends": "",      # "b1 b2:terminating b3:notready" or a list of addresses
+        "ports": None,       # in place of port, to, proto: [(name, port, to, protocol, node port or none)]
+        "families": None,    # the case's; (4, 6): dual stack
+        "affinity": None,    # seconds
+        "ranges": None,      # loadBalancerSourceRanges
+        "local": False,      # externalTrafficPolicy
+        "nodes": {},         # {endpoint: node}
+        "slices": True,      # False: no EndpointSlice is written
+        "type": "LoadBalancer", "node_port": None, "target": None, "external": None, "annotations": {}, "created": STAMP,
+        "lb_class": None,
     }
 
     def __init__(self, name, family):

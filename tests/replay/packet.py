@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Packets as dictionaries of fields <-> bytes, written from the RFCs and sharing nothing with the C code it judges.
 #
-# build() makes a frame from fields, correct in every checksum and length unless the fields say otherwise; dissect() reads one
-# back into the same fields and says whether its checksums are right. The fields:
+# build() makes a frame from fields, correct in every checksum and length unless the fields say otherwise; dissect() reads
+# one back into the same fields and says whether its checksums are right. The fields:
 #
 #   smac dmac vlan              Ethernet; vlan 0: untagged
 #   src dst ttl tos id df mf frag ipopt ext proto ihl version total ipcsum     IPv4 and IPv6; frag in units of 8 bytes
@@ -117,7 +117,7 @@ def nd(f):
 
 
 def extensions(f, proto):
-    """Extension headers as a list of names: hbh dst rh:SEGMENTS_LEFT; then a fragment header if the fields ask for one."""
+    """Extension headers by name (hbh, dst, rh:SEGMENTS_LEFT), then a fragment header if the fields ask for one."""
     chain = [(ROUTING, name) if name.startswith("rh") else ({"hbh": HOPOPT, "dst": DSTOPT}[name], name)
              for name in f.get("ext", ())]
     if f.get("frag") is not None or f.get("mf"):
@@ -210,7 +210,8 @@ def dissect(frame):
     f["dmac"], f["smac"] = mac_text(frame[:6]), mac_text(frame[6:12])
     etype, l3 = struct.unpack_from("!H", frame, 12)[0], 14
     if etype == 0x8100 and len(frame) >= 18:
-        f["vlan"], etype, l3 = struct.unpack_from("!H", frame, 14)[0] & 0xFFF, struct.unpack_from("!H", frame, 16)[0], 18
+        tag, etype = struct.unpack_from("!HH", frame, 14)
+        f["vlan"], l3 = tag & 0xFFF, 18
     f["etype"], f["l3"] = etype, l3
     try:
         if etype == 0x0806:
@@ -262,7 +263,8 @@ def dissect_ip(f, frame, l3):
 
 def dissect_l4(f, seg, src, dst, proto, whole):
     f["data"] = seg
-    right = whole and not f["mf"] and checksum((b"" if proto == ICMP4 else pseudo(src, dst, proto, len(seg))) + seg) == 0
+    head = b"" if proto == ICMP4 else pseudo(src, dst, proto, len(seg))
+    right = whole and not f["mf"] and checksum(head + seg) == 0
     if proto == TCP:
         f["sport"], f["dport"] = struct.unpack_from("!HH", seg)
         f["kind"] = "TCP"

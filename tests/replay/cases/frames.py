@@ -120,7 +120,7 @@ def other_protocols_are_dropped_by_name(t):
     t.play("""
         wan> RAW 0180c200000e 020000000afe 88cc 0207 0402 0000 0afe 0406 0502 0001 0602 0078 0000
         drop ethertype-unsupported
-        wan> RAW 0180c2000000 020000000afe 0026 4242 03 0000 0000 00 8000 0200 0000 0afe 00000000 8000 020000000afe 8001 0000 1400 0200 0f00
+        wan> RAW 0180c2000000 020000000afe 0026 424203000000000080000200 00000afe00000000 8000
         drop ethertype-unsupported
         wan> RAW ffffffffffff 020000000afe 8863 1109 0000 0004 0101 0000
         drop ethertype-unsupported

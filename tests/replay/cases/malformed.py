@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What must not pass: broken headers, addresses nobody can have, fragments, frames cut at every length. And what must, though rare.
+# What must not pass: broken headers, addresses nobody can have, fragments, frames cut at every length. And what must,
+# though it is rare.
 import packet
 from cases.tcp import source
 from suite import case
@@ -13,7 +14,8 @@ def a_frame_cut_at_any_length_is_dropped(t):
     t.service("web", backends="b1")
     t.service("dns", proto="UDP", port=53, backends="b1")
     head = 14 + (20 if t.family == 4 else 40)
-    for line, size in (("client:40000 > vip:80 TCP S mss=1460", head + 24), ("client:40000 > vip:53 UDP len=9", head + 17),
+    for line, size in (("client:40000 > vip:80 TCP S mss=1460", head + 24),
+                       ("client:40000 > vip:53 UDP len=9", head + 17),
                        ("client > vip ICMP echo ident=1 number=1 len=4", head + 12)):
         for length in range(size):
             t.play(f"wan> {line} trunc={length}\ndrop *")
@@ -29,10 +31,13 @@ def an_arp_frame_cut_at_any_length_is_dropped(t):
 @case(**BOTH)
 def a_wrong_version_or_length_is_dropped(t):
     t.service("web", backends="b1")
-    what = ["version=6", "version=5", "version=0", "ihl=4", "ihl=0", "ihl=15", "total=19", "total=39", "total=9000", "total=0"] \
-        if t.family == 4 else ["version=4", "version=5", "version=15", "total=19", "total=9000", "total=0"]
-    for fault in what:
-        t.play(f"wan> client:40000 > vip:80 TCP S {fault}\ndrop ip-header|truncated|l4-truncated|tcp-header|protocol-unsupported")
+    what = "version=6 version=5 version=0 ihl=4 ihl=0 ihl=15 total=19 total=39 total=9000 total=0" \
+        if t.family == 4 else "version=4 version=5 version=15 total=19 total=9000 total=0"
+    for fault in what.split():
+        t.play(f"""
+            wan> client:40000 > vip:80 TCP S {fault}
+            drop ip-header|truncated|l4-truncated|tcp-header|protocol-unsupported
+        """)
 
 
 @case(mode=("fullnat", "dnat", "dsr"))
@@ -92,7 +97,8 @@ def options_that_can_not_be_walked_are_dropped(t):
 def ipv4_options_are_carried(t):
     t.service("web", backends="b1")
     t.service("dns", proto="UDP", port=53, to=5353, backends="b1")
-    for n, option in enumerate(("94040000", "01010101", "4408050000000000", "00000000", "070b04" + "00" * 8, "01" * 40)):
+    every = ("94040000", "01010101", "4408050000000000", "00000000", "070b04" + "00" * 8, "01" * 40)
+    for n, option in enumerate(every):
         t.play(f"""
             wan> client:{40000 + n} > vip:53 UDP len=20 ipopt={option}
             lan< $s{n}:$p{n} > b1:5353 UDP len=20

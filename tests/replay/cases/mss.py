@@ -42,8 +42,8 @@ def the_mss_of_a_syn_ack_is_clamped_to_the_clients_port(t):
 def an_mss_between_other_options_at_an_odd_place_is_clamped(t):
     t.config["ports"][1]["mtu"] = 1400
     t.service("web", backends="b1")
-    for n, options in enumerate(("01020405b4", "0402020405b4", "01010101020405b40402", "080a00000000000000000303070204ffff",
-                                 "0303070402020405b401")):
+    for n, options in enumerate(("01020405b4", "0402020405b4", "01010101020405b40402", "0303070402020405b401",
+                                 "080a00000000000000000303070204ffff")):
         t.play(f"""
             wan> client:{40000 + n} > vip:80 TCP S tcpopt={options}
             lan< *:* > b1:8080 TCP S mss={fits(t, 1400)}
@@ -66,7 +66,8 @@ def a_syn_without_the_option_gets_none(t):
 def broken_options_are_left_as_they_are(t):
     t.config["ports"][1]["mtu"] = 1400
     t.service("web", backends="b1")
-    for n, options in enumerate(("02000000", "02010000", "0204", "02030505", "03000000", "05ff0000", "0205ffff01", "01010102")):
+    for n, options in enumerate(("02000000", "02010000", "0204", "02030505", "03000000", "05ff0000", "0205ffff01",
+                                 "01010102")):
         t.play(f"""
             wan> client:{40000 + n} > vip:80 TCP S tcpopt={options}
             any

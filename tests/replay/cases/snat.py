@@ -11,8 +11,8 @@ def flood(t, count, vip="vip", proto="UDP", start=0):
     inputs = []
     for n in range(start, start + count):
         client = f"198.18.{n // 200 % 256}.{1 + n // 51200}" if t.family == 4 else f"2001:db8:c:{n // 200:x}::1"
-        i = t.send("wan", {"kind": proto, "src": client, "dst": dst, "sport": 20000 + n % 200, "dport": 53, "flags": "S",
-                           "data": b"q"})
+        i = t.send("wan", {"kind": proto, "src": client, "dst": dst, "sport": 20000 + n % 200, "dport": 53,
+                           "flags": "S", "data": b"q"})
         i.verb = "any"
         t.now = t.now - STEP + 10_000  # 100,000 a second
         inputs.append(i)

@@ -148,7 +148,8 @@ def ports_of_one_client_are_flows_of_their_own(t):
 
 @case(family=(4, 6))
 def two_ports_of_a_service_lead_to_their_own_target_ports(t):
-    t.service("web", backends="b1", ports=[("http", 80, 8080, "TCP"), ("https", 443, 8443, "TCP"), ("dns", 53, 5353, "UDP")])
+    t.service("web", backends="b1", ports=[("http", 80, 8080, "TCP"), ("https", 443, 8443, "TCP"),
+                                           ("dns", 53, 5353, "UDP")])
     t.play("""
         wan> client:40000 > vip:80 TCP S
         lan< snat:* > b1:8080 TCP S
