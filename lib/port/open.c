@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// port_open(): find the device, and agree with it on what the profile and the configuration ask
-// for.
+// port_open(): find the device, and agree with it on what the profile and the configuration want.
 #include <errno.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
@@ -18,44 +17,57 @@
 // *known tells. A PCI address says nothing of its driver, so its profile's devargs need its name.
 static int early_profile(struct profile *out, bool *known, const struct port_settings *s,
 			 struct error *err) {
-	struct error why;
+	struct error fault;
 	int ret = -ENOENT;
 
 	*known = true;
 	if (s->profile != NULL)
-		ret = profile_by_name(out, profile_dir(), s->profile, &why);
+		ret = profile_by_name(out, profile_dir(), s->profile, &fault);
 	else if (!eal_is_pci_device(s->device))
-		ret = profile_by_device(out, profile_dir(), s->device, &why);
+		ret = profile_by_device(out, profile_dir(), s->device, &fault);
 	if (ret == 0)
 		return 0;
 	if (ret != -ENOENT || s->profile != NULL)
-		return error_set(err, ret, "port %s: %s", s->name, why.text);
+		return error_set(err, ret, "port %s: %s", s->name, fault.text);
 	*known = false;
 	profile_default(out);
 	return 0;
 }
 
 static int late_profile(struct port *p, struct error *err) {
-	struct error why;
-	int ret = profile_by_driver(&p->profile, profile_dir(), p->driver, &why);
+	struct error fault;
+	int ret = profile_by_driver(&p->profile, profile_dir(), p->driver, &fault);
 
 	if (ret == -ENOENT) {
 		log_info("port %s: no profile for the driver %s, defaults are used", p->name,
 			 p->driver);
 		return 0;
 	}
-	return ret == 0 ? 0 : error_set(err, ret, "port %s: %s", p->name, why.text);
+	return ret == 0 ? 0 : error_set(err, ret, "port %s: %s", p->name, fault.text);
+}
+
+// The Ethernet port of a device, RTE_MAX_ETHPORTS when there is none.
+static uint16_t find_port(const char *device) {
+	struct rte_dev_iterator iter;
+	uint16_t id;
+
+	RTE_ETH_FOREACH_MATCHING_DEV(id, device, &iter) {
+		rte_eth_iterator_cleanup(&iter);
+		return id;
+	}
+	return RTE_MAX_ETHPORTS;
 }
 
 static int probe(struct port *p, const struct port_settings *s, struct error *err) {
-	struct rte_dev_iterator iter;
 	char device[DEVICE_STRING];
-	uint16_t id;
 	int ret;
 
 	if (profile_device_string(&p->profile, s->device, device, sizeof(device)) < 0)
 		return error_set(err, -EINVAL, "port %s: device: more than %d bytes", s->name,
 				 DEVICE_STRING - 1);
+	if (find_port(device) != RTE_MAX_ETHPORTS)
+		return error_set(err, -EBUSY, "port %s: device %s is another port's already",
+				 s->name, s->device);
 	ret = rte_dev_probe(device);
 	if (ret < 0)
 		return error_set(
@@ -63,12 +75,7 @@ static int probe(struct port *p, const struct port_settings *s, struct error *er
 			"port %s: device %s: %s (a PCI device must be bound to vfio-pci or be an "
 			"mlx5; a vdev's driver must be installed and its interface exist)",
 			s->name, device, why(ret));
-	p->id = RTE_MAX_ETHPORTS;
-	RTE_ETH_FOREACH_MATCHING_DEV(id, device, &iter) {
-		p->id = id;
-		rte_eth_iterator_cleanup(&iter);
-		break;
-	}
+	p->id = find_port(device);
 	if (p->id == RTE_MAX_ETHPORTS)
 		return error_set(err, -ENODEV, "port %s: device %s has no Ethernet port", s->name,
 				 device);
