@@ -143,6 +143,8 @@ struct flow_new {
 // (FLOW_BACK_SNAT) no free port. The key must not be in the table.
 int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 		const struct flow_new *n, uint32_t now, struct flow **out);
+// Before a burst of flow_create() with FLOW_BACK_SNAT: fetch the bucket of the endpoint's next port.
+void flow_port_prefetch(const struct flow_table *t, uint8_t family, uint32_t endpoint);
 // Remove a forward entry with everything that belongs to it (reverse entry, SNAT port, count).
 void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 

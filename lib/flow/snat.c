@@ -168,6 +168,13 @@ static void name_group(const struct flow_table *t, uint8_t family, uint32_t endp
 	}
 }
 
+void flow_port_prefetch(const struct flow_table *t, uint8_t family, uint32_t endpoint) {
+	struct snat_cursor at = *cursor_of(t, endpoint);
+	uint64_t hash = flow_snat_hash(t, family, endpoint, at.index, port_at(t, at));
+
+	flow_snat_prefetch(t, family, hash);
+}
+
 struct search {
 	struct flow_port best;
 	enum judgement is;
