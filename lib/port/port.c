@@ -92,6 +92,8 @@ void port_stop(struct port *p) {
 	if (!p->started)
 		return;
 	p->started = false;
+	if (p->promiscuous) // a kernel interface would stay so
+		rte_eth_promiscuous_disable(p->id);
 	ret = rte_eth_dev_stop(p->id);
 	if (ret < 0)
 		log_warn("port %s: does not stop: %s", p->name, why(ret));
