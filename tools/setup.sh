@@ -108,8 +108,9 @@ setup_packages() {
 
 	mapfile -t missing < <(packages_missing)
 	[ ${#missing[@]} -eq 0 ] && return 0
+	missing_packages=${missing[*]}
 	if ! is_root; then
-		complain "missing packages; as root: apt-get install ${missing[*]}"
+		complain "missing packages; as root: apt-get install $missing_packages"
 		return 1
 	fi
 	say "installing ${missing[*]}"
