@@ -157,15 +157,28 @@ static void select_backend(struct worker *w, const struct tables *t, struct pack
 		remember_affinity(w, t, k);
 }
 
+// Two packets of one new flow in a burst: the second one finds what the first one made.
+static bool is_made_meanwhile(struct worker *w, const struct tables *t, struct packet *k, bool made) {
+	if (!made || !k->fresh)
+		return false;
+	k->fresh = false;
+	track_in(w, t, k);
+	return !k->fresh;
+}
+
 void stage_select(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {
+	bool made = false;
+
 	for (uint16_t i = 0; i < n; i++) {
 		struct packet *k = &pkt[i];
 
 		if (k->fate != FATE_ONWARD || k->way != WAY_IN)
 			continue;
-		if (k->fresh || k->stateless)
+		if ((k->fresh || k->stateless) && !is_made_meanwhile(w, t, k, made)) {
 			select_backend(w, t, k);
-		else if (k->frontend.affinity && k->reason == REASON_TRACKED)
+			made = true;
+		} else if (k->frontend.affinity && k->reason == REASON_TRACKED) {
 			refresh_affinity(w, t, k);
+		}
 	}
 }

@@ -55,7 +55,7 @@ static void use_flow(struct worker *w, struct packet *k, bool from_backend) {
 	flow_touch(w->flows, k->flow, ways_of(k), from_backend, k->p.tcp_flags, w->now);
 }
 
-static void track_in(struct worker *w, const struct tables *t, struct packet *k) {
+void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 	bool serves;
 
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
