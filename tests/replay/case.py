@@ -2,9 +2,9 @@
 # One case as it runs: its configuration, manifests and packets, the rounds in which variables become known, comparison.
 #
 # A case is written front to back, yet sluice-replay reads whole captures. So when a line needs a variable that only the
-# program's output can tell (a SNAT port, the chosen backend), the packets so far are run and compared, which binds it; then
-# the case goes on. The last round runs everything. Because equal input gives equal output, each round must repeat what the
-# ones before it said.
+# program's output can tell (a SNAT port, the chosen backend), the packets so far are run and compared, which binds it;
+# then the case goes on. The last round runs everything. Because equal input gives equal output, each round must repeat
+# what the ones before it said.
 import collections
 import json
 import re
@@ -334,7 +334,7 @@ class Case:
         self.compare_drops(report)
 
     def compare_drops(self, report):
-        """Drops are counted under their decision's reason; what was answered may be counted beside them (no-flow and a RST)."""
+        """Drops are counted under their decision's reason; what was answered may be counted beside them (no-flow)."""
         drops = collections.Counter(d["reason"] for d in report["decisions"] if d["out"] is None)
         counted = collections.Counter(report["drops"])
         for reason in NOT_DROPS:

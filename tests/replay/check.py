@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What must hold for every packet that leaves, whatever the case expects of it. Knows the input that caused it, the site and
-# the manifests; knows nothing of flows.
+# What must hold for every packet that leaves, whatever the case expects of it. Knows the input that caused it, the site
+# and the manifests; knows nothing of flows.
 import functools
 import ipaddress
 

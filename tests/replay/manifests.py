@@ -61,8 +61,8 @@ class Service:
         "local": False,      # externalTrafficPolicy
         "nodes": {},         # {endpoint: node}
         "slices": True,      # False: no EndpointSlice is written
-        "type": "LoadBalancer", "node_port": None, "target": None, "external": None, "annotations": {}, "created": STAMP,
-        "lb_class": None,
+        "type": "LoadBalancer", "node_port": None, "target": None, "external": None, "annotations": {},
+        "created": STAMP, "lb_class": None,
     }
 
     def __init__(self, name, family):

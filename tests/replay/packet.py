@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Packets as dictionaries of fields <-> bytes, written from the RFCs and sharing nothing with the C code it judges.
 #
-# build() makes a frame from fields, correct in every checksum and length unless the fields say otherwise; dissect() reads
-# one back into the same fields and says whether its checksums are right. The fields:
+# build() makes a frame from fields, correct in every checksum and length unless the fields say otherwise; dissect()
+# reads one back into the same fields and says whether its checksums are right. The fields:
 #
 #   smac dmac vlan              Ethernet; vlan 0: untagged
 #   src dst ttl tos id df mf frag ipopt ext proto ihl version total ipcsum     IPv4 and IPv6; frag in units of 8 bytes

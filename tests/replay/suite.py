@@ -10,8 +10,8 @@ CASES = {}  # name: (function, {"family", "mode"}, workers)
 
 
 def case(family=4, mode=None, workers=(1, 3)):
-    """Register a function that plays one case. Tuples of families and modes make a case of each pair; each case runs with
-    every number of workers and must come to the same decisions."""
+    """Register a function that plays one case. Tuples of families and modes make a case of each pair; each case runs
+    with every number of workers and must come to the same decisions."""
     families = family if isinstance(family, tuple) else (family,)
     modes = mode if isinstance(mode, tuple) else (mode,)
 

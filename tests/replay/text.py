@@ -27,8 +27,8 @@ ICMP = {
     "router-solicitation": ((10, 0), (133, 0)),
     "router-advertisement": ((9, 0), (134, 0)),
 }
-NUMBERS = set("""ttl tos id frag ihl version total proto label pad trunc vlan priority ethertype seq ack win mss doff urg
-udplen len type code rest mtu ident number cut rhtype op hrd pro hln pln""".split())
+NUMBERS = set("""ttl tos id frag ihl version total proto label pad trunc vlan priority ethertype seq ack win mss doff
+urg udplen len type code rest mtu ident number cut rhtype op hrd pro hln pln""".split())
 HEX = {"ipopt", "tcpopt", "data", "l4"}
 
 

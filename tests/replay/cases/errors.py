@@ -81,11 +81,11 @@ def an_error_for_no_flow_is_dropped(t):
     t.service("web", backends="b1")
     t.play("""
         wan> router > vip ICMP too-big mtu=1400 quoting vip:80 > client:40000 TCP A len=100
-        drop no-flow|no-flow-reverse|not-for-us|icmp-mismatch
+        drop no-flow
         wan> router > vip ICMP too-big mtu=1400 quoting vip:81 > client:40000 TCP A len=100
-        drop no-flow|no-flow-reverse|not-for-us|icmp-mismatch
+        drop no-flow|icmp-unsupported|not-for-us
         wan> router > vip2 ICMP too-big mtu=1400 quoting vip2:80 > client:40000 TCP A len=100
-        drop no-flow|no-flow-reverse|not-for-us|icmp-mismatch
+        drop no-flow|icmp-unsupported|not-for-us
         flows 0
     """)
 

@@ -51,11 +51,11 @@ def other_messages_are_not_answered(t):
         wan> client > wan ICMP timestamp len=12
         drop icmp-unsupported|not-for-us
         wan> client > vip ICMP timestamp len=12
-        drop icmp-unsupported
+        drop icmp-unsupported|not-for-us
         wan> client > wan ICMP echo-reply ident=7 number=1
         drop icmp-unsupported|not-for-us
         wan> client > vip ICMP type=200 code=0
-        drop icmp-unsupported
+        drop icmp-unsupported|not-for-us
     """)
 
 
