@@ -8,7 +8,8 @@
 // new service blob and a copy of the pointer array. Three arrays (frontends, backends, endpoints) are as long as their limits from the start and never move: a
 // slot is written before the first snapshot that names it is published and is not reused before every flow that could hold its id is
 // gone (its generation differs then besides). The only words that change under a reader's eyes are backend.state (one byte, stored and loaded
-// relaxed) and what neighbor.h owns.
+// relaxed), a frontend's and an endpoint's ref and a frontend's salts (each word stored whole; they change with affinity and with who else leads to
+// an endpoint), backend.nexthop once from none to one, and what neighbor.h owns. A frontend that left has ref.service TABLES_NO_ID.
 //
 // Two words to tell apart: a *backend* is a member of one service (id, generation, state); an *endpoint* is an (address, port, protocol) whoever uses it.
 // Two Services over the same pod have two backends with one endpoint. SNAT ports and dnat's ways back are keyed by endpoint.

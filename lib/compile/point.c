@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Endpoints: the (address, port, protocol)s behind backends, whose they are, and whether dnat's way back has one answer.
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "compile/state.h"
+
+static void touch(struct compile *c, struct point *p) {
+	if (p->touched)
+		return;
+	p->touched = true;
+	p->next_touched = c->touched;
+	c->touched = p;
+}
+
+void points_touch(struct compile *c, const struct side *s) {
+	for (uint32_t i = 0; i < s->n_members; i++)
+		touch(c, s->members[i]->point);
+}
+
+static struct point *create(struct compile *c, const struct place *place, int *error) {
+	struct point *p = calloc(1, sizeof(*p));
+
+	*error = -ENOMEM;
+	if (p == NULL)
+		return NULL;
+	*p = (struct point){.place = *place, .id = ids_take(&c->endpoint_ids, c->now)};
+	if (p->id == IDS_NONE) {
+		*error = -ENOSPC;
+		free(p);
+		return NULL;
+	}
+	HASH_ADD(hh, c->points, place, sizeof(p->place), p);
+	if (p->hh.tbl == NULL) {
+		ids_leave(&c->endpoint_ids, p->id);
+		free(p);
+		return NULL;
+	}
+	c->endpoints[p->id] = (struct endpoint){.addr = place->addr,
+						.port = place->port,
+						.protocol = place->protocol};
+	return p;
+}
+
+struct point *point_join(struct compile *c, const struct place *place, struct member *m,
+			 int *error) {
+	struct point *p;
+
+	HASH_FIND(hh, c->points, place, sizeof(*place), p);
+	if (p == NULL)
+		p = create(c, place, error);
+	if (p == NULL)
+		return NULL;
+	DL_APPEND(p->members, m);
+	touch(c, p);
+	return p;
+}
+
+void point_leave(struct compile *c, struct member *m) {
+	DL_DELETE(m->point->members, m);
+	touch(c, m->point);
+}
+
+// Its frontend stays the same as long as that one leads here: flows made while it was the only one have no reverse entry. Else the oldest.
+static void choose_frontend(const struct point *p, struct endpoint_ref *ref, uint64_t *oldest) {
+	uint32_t n = 0, first_id = TABLES_NO_ID;
+	uint64_t first = UINT64_MAX;
+	bool stays = false;
+
+	for (const struct member *m = p->members; m != NULL; m = m->next) {
+		const struct side *s = m->side;
+
+		for (uint32_t i = 0; s->mode == TABLES_DNAT && i < s->n_fronts; i++, n++) {
+			const struct front *f = s->fronts[i];
+
+			stays |= f->age == p->oldest;
+			if (f->age < first) {
+				first = f->age;
+				first_id = f->id;
+			}
+		}
+	}
+	ref->ambiguous = n > 1;
+	ref->frontend = stays ? p->ref.frontend : first_id;
+	*oldest = n == 0 ? 0 : stays ? p->oldest : first;
+}
+
+static void settle(struct compile *c, struct point *p) {
+	struct endpoint_ref ref;
+
+	memset(&ref, 0, sizeof(ref)); // compared as bytes below
+	ref.id = p->id;
+	for (const struct member *m = p->members; m != NULL; m = m->next) {
+		ref.fullnat |= m->side->mode == TABLES_FULLNAT;
+		ref.dnat |= m->side->mode == TABLES_DNAT && m->side->n_fronts > 0;
+		ref.owner_by_address |= m->side->mode == TABLES_DNAT && m->side->by_address;
+	}
+	choose_frontend(p, &ref, &p->oldest);
+	if (memcmp(&ref, &p->ref, sizeof(ref)) != 0)
+		c->endpoints_changed = true;
+	p->ref = ref;
+}
+
+void points_settle(struct compile *c) {
+	for (struct point *p = c->touched; p != NULL; p = p->next_touched)
+		settle(c, p);
+}
+
+void points_commit(struct compile *c) {
+	struct point *p, *next;
+
+	for (p = c->touched; p != NULL; p = next) {
+		next = p->next_touched;
+		p->touched = false;
+		store_ref(&c->endpoints[p->id].ref, &p->ref);
+		if (p->members == NULL) {
+			ids_leave(&c->endpoint_ids, p->id);
+			HASH_DEL(c->points, p);
+			free(p);
+		}
+	}
+	c->touched = NULL;
+}
+
+static struct side *walk_members(struct compile *c, const struct side *s, struct side *walk) {
+	for (uint32_t i = 0; i < s->n_members; i++) {
+		struct point *p = s->members[i]->point;
+
+		if (p->mark == c->mark)
+			continue;
+		p->mark = c->mark;
+		for (const struct member *m = p->members; m != NULL; m = m->next) {
+			if (m->side->mode != TABLES_DNAT || m->side->next_by_address)
+				continue;
+			m->side->next_by_address = true;
+			m->side->next_walk = walk;
+			walk = m->side;
+		}
+	}
+	return walk;
+}
+
+// dnat's way back knows a packet's endpoint before it knows its frontend, so an endpoint's frontends have one kind of owner: where one of them
+// has affinity, all are owned by the client's address alone, and so are the other endpoints of those frontends' services, and so on.
+void owners_settle(struct compile *c) {
+	struct side *walk = NULL;
+
+	if (!c->owners_changed)
+		return;
+	c->mark++;
+	for (uint32_t i = 0; i < c->service_ids.high; i++) {
+		struct side *s = c->side_of[i];
+
+		if (s == NULL)
+			continue;
+		s->next_by_address = s->mode == TABLES_DNAT && s->affinity > 0;
+		if (s->next_by_address) {
+			s->next_walk = walk;
+			walk = s;
+		}
+	}
+	while (walk != NULL) {
+		struct side *s = walk;
+
+		walk = walk_members(c, s, s->next_walk);
+	}
+	for (uint32_t i = 0; i < c->service_ids.high; i++) {
+		struct side *s = c->side_of[i];
+
+		if (s == NULL || s->by_address == s->next_by_address)
+			continue;
+		s->by_address = s->next_by_address;
+		c->frontends_changed = true;
+		points_touch(c, s);
+	}
+}
