@@ -143,34 +143,57 @@ static int reserve(struct appliance *a) {
 	return 0;
 }
 
-static int create_kube(struct appliance *a, struct error *err) {
-	const struct config_services *s = &a->config->services;
+// NULL: out of memory.
+static struct ipam_pool *pools_of(const struct config_services *s) {
+	struct ipam_pool *pools = calloc(s->n_pools + 1, sizeof(*pools));
 
-	a->pools = calloc(s->n_pools + 1, sizeof(*a->pools));
+	for (uint32_t i = 0; pools != NULL && i < s->n_pools; i++) {
+		const struct config_pool *from = &s->pools[i];
+
+		pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign, .n_ranges = from->n_ranges, .ranges = from->ranges};
+		memcpy(pools[i].name, from->name, sizeof(pools[i].name));
+	}
+	return pools;
+}
+
+static void set_kube_settings(struct appliance *a, const struct config_services *s) {
+	struct kube_settings *k = &a->kube_settings;
+
+	k->target = s->target == CONFIG_TARGET_POD ? KUBE_TARGET_POD : KUBE_TARGET_NODE;
+	k->forwarding = s->forwarding;
+	k->lb_class = s->load_balancer_class;
+	k->cluster_ips = s->cluster_ips;
+	k->reject = s->reject;
+	k->n_pools = s->n_pools;
+	k->pools = a->pools;
+	k->n_node_port_addresses = s->n_node_port_addresses;
+	k->node_port_addresses = s->node_port_addresses;
+	k->n_external_ips = s->n_external_ips;
+	k->external_ips = s->external_ips;
+	k->reserved = a->reserved;
+}
+
+static int create_kube(struct appliance *a, struct error *err) {
+	a->pools = pools_of(&a->config->services);
 	a->addresses = ipam_memory_create();
 	a->model = model_create();
 	if (a->pools == NULL || a->addresses == NULL || a->model == NULL || reserve(a) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < s->n_pools; i++) {
-		const struct config_pool *from = &s->pools[i];
-
-		a->pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign, .n_ranges = from->n_ranges, .ranges = from->ranges};
-		memcpy(a->pools[i].name, from->name, sizeof(a->pools[i].name));
-	}
-	a->kube_settings.target = s->target == CONFIG_TARGET_POD ? KUBE_TARGET_POD : KUBE_TARGET_NODE;
-	a->kube_settings.forwarding = s->forwarding;
-	a->kube_settings.lb_class = s->load_balancer_class;
-	a->kube_settings.cluster_ips = s->cluster_ips;
-	a->kube_settings.reject = s->reject;
-	a->kube_settings.n_pools = s->n_pools;
-	a->kube_settings.pools = a->pools;
-	a->kube_settings.n_node_port_addresses = s->n_node_port_addresses;
-	a->kube_settings.node_port_addresses = s->node_port_addresses;
-	a->kube_settings.n_external_ips = s->n_external_ips;
-	a->kube_settings.external_ips = s->external_ips;
-	a->kube_settings.reserved = a->reserved;
+	set_kube_settings(a, &a->config->services);
 	a->kube = kube_create(&a->kube_settings, a->addresses);
 	return a->kube == NULL ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+int appliance_configure(struct appliance *a, const struct config_services *s) {
+	struct ipam_pool *pools = pools_of(s), *before = a->pools;
+
+	if (pools == NULL)
+		return -ENOMEM;
+	a->pools = pools;
+	set_kube_settings(a, s);
+	kube_configure(a->kube, &a->kube_settings);
+	free(before);
+	return 0;
 }
 
 static void destroy_kube(struct appliance *a) {
@@ -210,6 +233,7 @@ neighbors:
 	neighbor_destroy(a->neighbors);
 kube:
 	destroy_kube(a);
+	*a = (struct appliance){.config = NULL};
 	return ret;
 }
 

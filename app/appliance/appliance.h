@@ -62,6 +62,8 @@ void appliance_destroy(struct appliance *a);
 
 // Read manifests from path (replacing what another path gave); faults go to report. Errors: -errno when the path can't be read at all.
 int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg, uint64_t now_ms);
+// Other settings of Services from the next appliance_apply() on; *s must stay. Errors: -ENOMEM, nothing changed.
+int appliance_configure(struct appliance *a, const struct config_services *s);
 // Objects -> tables, published. Returns 1 when workers get a new snapshot, 0 when nothing changed for them, -ENOMEM (call again later).
 int appliance_apply(struct appliance *a, uint64_t now_ms);
 // What workers reported and what is due: neighbours, grace periods. Returns the number of events handled.

@@ -356,6 +356,14 @@ uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t fa
 	return slot == NEIGHBOR_NONE ? NEIGHBOR_NONE : load_slot(t, slot) - FIRST;
 }
 
+uint32_t neighbor_ids(const struct neighbor_table *t) {
+	return t->high;
+}
+
+uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id) {
+	return id < t->high ? t->entries[id].word : 0;
+}
+
 uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
 	struct entry *e = &t->entries[id];
 

@@ -61,6 +61,10 @@ uint64_t neighbor_run(struct neighbor_table *t, uint64_t now);
 uint64_t neighbor_limbo_mark(const struct neighbor_table *t);
 void neighbor_reclaim(struct neighbor_table *t, uint64_t mark);
 
+// For views: ids are below neighbor_ids(); the word as it is, without marking the entry used; 0 where there is none.
+uint32_t neighbor_ids(const struct neighbor_table *t);
+uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id);
+
 // --- worker ---
 
 // The id for (port, address), or NEIGHBOR_NONE.
