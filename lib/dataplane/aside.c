@@ -292,7 +292,7 @@ void stage_aside(struct worker *w, const struct tables *t, struct packet *pkt, u
 		struct packet *k = &pkt[i];
 		bool answered = k->answer != REASON_NONE && k->fate == FATE_ONWARD;
 
-		if (!answered && (k->way != WAY_ASIDE || k->fate != FATE_ONWARD))
+		if (!answered && (k->way != WAY_ASIDE || k->fate != FATE_ONWARD || is_dropped(k)))
 			continue;
 		if (w->dp->trace != NULL)
 			w->cause = k->trace;
