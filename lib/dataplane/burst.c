@@ -20,7 +20,7 @@ static void remember_traces(const struct worker *w, struct packet *pkt, uint16_t
 		pkt[i].trace = worker_trace_get(w->dp, pkt[i].m);
 }
 
-static void begin(struct packet *k, struct rte_mbuf *m, bool handed_over) {
+static void begin_packet(struct packet *k, struct rte_mbuf *m, bool handed_over) {
 	k->m = m;
 	k->fate = FATE_ONWARD;
 	k->reason = REASON_NONE;
@@ -35,8 +35,13 @@ static void begin(struct packet *k, struct rte_mbuf *m, bool handed_over) {
 	k->backend = TABLES_NO_ID;
 }
 
-// Free and count what ended here. Packets in a transmit buffer or held have left k->m to others.
-static void finish(struct worker *w, struct packet *pkt, uint16_t n) {
+void burst_begin(struct packet *pkt, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+	for (uint16_t i = 0; i < n; i++)
+		begin_packet(&pkt[i], m[i], handed_over);
+}
+
+// Packets in a transmit buffer or held have left k->m to others.
+void burst_finish(struct worker *w, struct packet *pkt, uint16_t n) {
 	struct rte_mbuf *ended[BURST];
 	unsigned n_ended = 0;
 
@@ -63,8 +68,7 @@ static void tell(struct worker *w, const struct tables *t, const struct packet *
 void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
 	struct packet *pkt = w->burst;
 
-	for (uint16_t i = 0; i < n; i++)
-		begin(&pkt[i], m[i], handed_over);
+	burst_begin(pkt, m, n, handed_over);
 	if (w->dp->trace != NULL)
 		remember_traces(w, pkt, n);
 	stage_parse(w, t, pkt, n);
@@ -76,7 +80,7 @@ void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m,
 	stage_rewrite(t, pkt, n);
 	stage_egress(w, t, pkt, n);
 	stage_aside(w, t, pkt, n);
-	finish(w, pkt, n);
+	burst_finish(w, pkt, n);
 	if (w->dp->trace != NULL)
 		tell(w, t, pkt, n);
 	bump(&w->counters.bursts, 1);

@@ -17,6 +17,10 @@ void stage_egress(struct worker *w, const struct tables *t, struct packet *pkt, 
 // ARP, ND, ICMP, and answers to packets that ended with one (packet.answer): one by one.
 void stage_aside(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
 
+// Before the first stage, and after the last: what ended here is freed and counted.
+void burst_begin(struct packet *pkt, struct rte_mbuf **m, uint16_t n, bool handed_over);
+void burst_finish(struct worker *w, struct packet *pkt, uint16_t n);
+
 // --- pieces that explain calls as well ---
 
 void classify_packet(const struct tables *t, struct packet *k);
@@ -47,8 +51,8 @@ void packet_drop(struct worker *w, struct packet *k, enum reason reason); // fat
 // Send the IP packet in m (at offset l3) on port to the neighbour; holds it when the MAC is not known. Returns the fate, *reason of a drop.
 enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3, uint16_t port, uint32_t nexthop,
 		  const struct ip_addr *addr, const struct packet *k, enum reason *reason);
-// Route an IP packet of our own making (built at offset 0 of m's data) and send it.
-void send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family);
+// Route an IP packet of our own making (built at offset 0 of m's data) and send it. REASON_NONE, or why it can't leave; m is then freed.
+enum reason send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family);
 // A frame with its L2 header complete.
 void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port);
 struct rte_mbuf *own_buffer(struct worker *w); // NULL (counted) when there is none; carries the cause's trace
