@@ -50,6 +50,8 @@ static bool read_word(struct options *o, const char *key, const char *value) {
 		o->what = value;
 	else if (strcmp(key, "file") == 0)
 		o->file = value;
+	else if (strcmp(key, "mac") == 0)
+		o->mac = value;
 	else if (strcmp(key, "new") == 0)
 		o->new_share = strtod(value, NULL);
 	else if (!is_number)

@@ -2,24 +2,13 @@
 // Rows of the production path: what worker_run() does with a burst, on packets that come from memory and go nowhere.
 //
 // Flows are made as traffic makes them: SYN, SYN-ACK through us where the mode sees it, ACK; or a datagram and its answer.
+#include "pipeline.h"
+
 #include <errno.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
 
-#include "bed.h"
-#include "bench.h"
-#include "measure.h"
-
 #define HALF_OPEN 2 // of flow_stats.evicted
-
-struct pipeline {
-	struct bed bed;
-	struct measure measure;
-	uint64_t sent;
-	struct traffic_back *back; // of each flow, while the table is filled; then in random order
-	uint32_t learning;         // first flow of the burst under way
-	uint64_t clock_start, clock_next, clock_step, ms;
-};
 
 static uint16_t count_sent(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m,
 			   uint16_t n) {
@@ -46,7 +35,7 @@ static uint16_t learn_sent(void *ctx, struct worker *w, uint16_t port, struct rt
 	return n;
 }
 
-static uint64_t clock_ms(struct pipeline *p) { // as the worker's loop has it: no division a burst
+uint64_t pipeline_ms(struct pipeline *p) { // as the worker's loop has it: no division a burst
 	uint64_t tsc = rte_rdtsc();
 
 	if (tsc >= p->clock_next) {
@@ -56,12 +45,12 @@ static uint64_t clock_ms(struct pipeline *p) { // as the worker's loop has it: n
 	return p->ms;
 }
 
-static void process(void *ctx, struct rte_mbuf **m) {
+void pipeline_process(void *ctx, struct rte_mbuf **m) {
 	struct pipeline *p = ctx;
 	struct worker *w = p->bed.worker;
 	const struct tables *t = publish_read(p->bed.appliance.publish);
 
-	worker_tick(w, t, clock_ms(p));
+	worker_tick(w, t, pipeline_ms(p));
 	worker_burst(w, t, m, MEASURE_BURST, false);
 	worker_chores(w, t);
 	worker_flush(w);
@@ -103,12 +92,10 @@ static void shuffle(struct traffic_back *v, uint32_t n) {
 	}
 }
 
-static int fill(struct pipeline *p, struct error *err) {
+int pipeline_fill(struct pipeline *p, struct error *err) {
 	const struct options *o = p->measure.options;
 	uint32_t n = o->flows;
 
-	if (o->new_share >= 1)
-		return 0;
 	if (o->mode != MODEL_DSR) {
 		p->back = calloc(n, sizeof(*p->back));
 		if (p->back == NULL)
@@ -140,12 +127,17 @@ static void fill_up(struct pipeline *p) {
 
 // --- the verdict ---
 
-static uint64_t drops(const struct worker *w) {
+uint64_t pipeline_drops(const struct pipeline *p) {
+	const struct worker *w = p->bed.worker;
 	uint64_t n = 0;
 
 	for (int i = 1; i < REASON_DROPS; i++)
 		n += w->counters.drops[i];
 	return n;
+}
+
+uint64_t pipeline_flows(const struct pipeline *p) {
+	return flow_stats(p->bed.worker->flows)->flows[p->measure.options->family != 4];
 }
 
 static void print_drops(const struct worker *w) {
@@ -186,15 +178,16 @@ static void report(const struct pipeline *p, const struct measured *r,
 		   const struct flow_stats *before) {
 	const struct measure *m = &p->measure;
 	const struct worker *w = p->bed.worker;
-	bool valid = p->sent == m->processed && drops(w) == 0 && has_flows(p, before);
+	bool valid = p->sent == m->processed && pipeline_drops(p) == 0 && has_flows(p, before);
 
 	printf("{");
 	measure_print(r);
 	printf(", \"packets_in\": %lu, \"packets_out\": %lu, ", m->processed, p->sent);
 	print_drops(w);
-	printf(", \"flows\": %lu, \"flows_expected\": %lu, \"huge_packets\": %s, \"huge_flows\": %s, \"valid\": %s}\n",
-	       flow_stats(w->flows)->flows[m->options->family != 4], flows_expected(m),
-	       bench_bool(p->bed.huge_packets), bench_bool(p->bed.huge_flows), bench_bool(valid));
+	printf(", \"flows\": %lu, \"flows_expected\": %lu, \"huge_packets\": %s, \"huge_flows\": %s, \"table_bytes\": %zu, \"valid\": %s}\n",
+	       pipeline_flows(p), flows_expected(m), bench_bool(p->bed.huge_packets),
+	       bench_bool(p->bed.huge_flows), p->bed.appliance.flow_memory[0].size,
+	       bench_bool(valid));
 }
 
 static void measure(struct pipeline *p) {
@@ -219,40 +212,50 @@ static void number_packets(struct measure *m) {
 		*(uint32_t *)rte_mbuf_to_priv(m->mbufs[i]) = i;
 }
 
-static int prepare(struct pipeline *p, struct error *err) {
-	struct measure *m = &p->measure;
-	const struct options *o = m->options;
-	int ret = measure_allocate(m, p->bed.pool, err);
-
-	if (ret < 0)
-		return ret;
-	m->ctx = p;
-	m->process = process;
-	number_packets(m);
-	p->bed.appliance.dp.io = (struct worker_io){.send = count_sent, .ctx = p};
-	p->clock_start = rte_rdtsc();
-	p->clock_step = rte_get_tsc_hz() / 1000;
-	traffic_init(&m->traffic, o->family, o->protocol, o->frontends, o->mode == MODEL_FULLNAT);
-	return fill(p, err);
-}
-
-int pipeline_run(const struct options *o, struct error *err) {
-	static struct pipeline p;
+int pipeline_open(struct pipeline *p, const struct options *o, uint32_t udp_timeout,
+		  struct error *err) {
 	struct bed_settings s = {.mode = o->mode,
 				 .family = o->family,
 				 .protocol = o->protocol,
 				 .frontends = o->frontends,
 				 .capacity = bench_capacity(o),
+				 .udp_timeout = udp_timeout,
 				 .cpu = o->cpu};
-	int ret = bed_create(&p.bed, &s, err);
+	struct measure *m = &p->measure;
+	int ret = bed_create(&p->bed, &s, err);
 
 	if (ret < 0)
 		return ret;
-	p.measure.options = o;
-	ret = prepare(&p, err);
+	*m = (struct measure){.options = o, .ctx = p, .process = pipeline_process};
+	ret = measure_allocate(m, p->bed.pool, err);
+	if (ret < 0) {
+		bed_destroy(&p->bed);
+		return ret;
+	}
+	number_packets(m);
+	p->bed.appliance.dp.io = (struct worker_io){.send = count_sent, .ctx = p};
+	p->clock_start = rte_rdtsc();
+	p->clock_step = rte_get_tsc_hz() / 1000;
+	traffic_init(&m->traffic, o->family, o->protocol, o->frontends, o->mode == MODEL_FULLNAT);
+	return 0;
+}
+
+void pipeline_close(struct pipeline *p) {
+	free(p->back);
+	free(p->measure.mbufs);
+	bed_destroy(&p->bed);
+}
+
+int pipeline_run(const struct options *o, struct error *err) {
+	static struct pipeline p;
+	int ret = pipeline_open(&p, o, 0, err);
+
+	if (ret < 0)
+		return ret;
+	if (o->new_share < 1)
+		ret = pipeline_fill(&p, err);
 	if (ret == 0)
 		measure(&p);
-	free(p.back);
-	bed_destroy(&p.bed);
+	pipeline_close(&p);
 	return ret;
 }
