@@ -50,7 +50,7 @@ static void tell_services(struct sluiced *s) {
 		unserved += list[i]->n_frontends == 0 ||
 			    compile_reason(s->appliance.compile, &list[i]->key)[0] != '\0';
 	free(list);
-	log_info("services: %d ports of Services, %d of them not served; generation %" PRIu64, n,
+	log_info("services: %d service ports served, %d not; generation %" PRIu64, n - unserved,
 		 unserved, compile_tables(s->appliance.compile)->generation);
 }
 
