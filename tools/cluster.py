@@ -89,6 +89,11 @@ class Pod:
     def _iperf(self):
         return self.ns.start("iperf3", "-s")
 
+    def restart(self, kind):
+        if kind in self.servers:
+            self.servers.pop(kind).end()
+        return self.serve(kind)
+
     def address(self, family):
         return self.v4 if family == 4 else self.v6
 

@@ -138,7 +138,7 @@ class Namespace:
 
     def address(self, device, *addresses):
         for a in addresses:
-            self.ip(f"addr add {a} dev {device}" + (" nodad" if ":" in a else ""))
+            self.ip(f"addr replace {a} dev {device}" + (" nodad" if ":" in a else ""))
 
     def route(self, prefix, via, *more):
         self.ip(f"{'-6 ' if ':' in prefix or ':' in via else ''}route replace {prefix} via {via} {' '.join(more)}")

@@ -3,6 +3,7 @@
 """A test is a function of a Cluster; its name is the claim. Tests of one bed share a running sluiced, one after another;
 each makes its own Services, which are removed behind it. A test that leaves sluiced dead gets the next one a fresh bed."""
 import collections
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,3 +50,40 @@ def make(bed, lab, build):
     cluster = Cluster(lab, build, **bed.arguments)
     cluster.sluice.start()
     return cluster
+
+
+class Conversation:
+    """A TCP connection to the echo of a Service: says something at its start, and again when told to go on."""
+
+    CODE = r"""
+import socket, sys
+s = socket.create_connection((sys.argv[1], 7001), 5)
+s.sendall(b"hello\n"); assert s.recv(100) == b"hello\n"
+print("up", flush=True)
+sys.stdin.readline()
+s.settimeout(5)
+try:
+    s.sendall(b"still there?\n")
+    print("answer", s.recv(100).decode().strip(), flush=True)
+except OSError as e:
+    print("errno", e.errno, flush=True)
+"""
+
+    def __init__(self, cluster, address):
+        self.process = subprocess.Popen([*cluster.client.enter, "setpriv", "--pdeathsig", "KILL", sys.executable, "-c", self.CODE,
+                                         address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "up\n":
+            self.__exit__()
+            raise LabError(f"no connection to {address}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def go_on(self):
+        """"answer TEXT", or "errno N" when the connection is gone."""
+        out, _ = self.process.communicate("go\n", timeout=15)
+        return out.strip()

@@ -7,10 +7,8 @@
    GET 203.0.113.x, 2001:db8:100::x        +------- s4
 """
 import errno
-import subprocess
-import sys
 
-from beds import BOTH, TWO_WORKERS, expect, test, wait_for
+from beds import BOTH, TWO_WORKERS, Conversation, expect, test, wait_for
 
 MODES = ("fullnat", "dnat")
 
@@ -78,21 +76,6 @@ def a_long_download_stays_whole_across_table_changes(c):
             download.assert_whole()
 
 
-KEEP_ASKING = r"""
-import socket, sys
-s = socket.create_connection((sys.argv[1], 7001), 5)
-s.sendall(b"hello\n"); assert s.recv(100) == b"hello\n"
-print("up", flush=True)
-sys.stdin.readline()
-s.settimeout(5)
-try:
-    s.sendall(b"still there?\n")
-    print("answer", s.recv(100))
-except OSError as e:
-    print("errno", e.errno, flush=True)
-"""
-
-
 @test(*BOTH)
 def a_connection_to_a_backend_that_left_is_reset_at_its_next_packet(c):
     pods = [p.serve("echo-tcp") for p in c.pods]
@@ -100,16 +83,10 @@ def a_connection_to_a_backend_that_left_is_reset_at_its_next_packet(c):
         for family in (4, 6):
             name = f"echo-{mode}-{family}"
             vip = c.service(name, pods[:1], ports=("echo-tcp",), mode=mode)[family]
-            asking = subprocess.Popen([*c.client.enter, sys.executable, "-c", KEEP_ASKING, vip],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            try:
-                expect(asking.stdout.readline() == "up\n", "no connection to", vip)
+            with Conversation(c, vip) as talk:
                 c.service(name, pods[1:2], ports=("echo-tcp",), mode=mode)
-                out, _ = asking.communicate("go\n", timeout=15)
-            finally:
-                asking.kill()
-                asking.wait()
-            expect(out == f"errno {errno.ECONNRESET}\n", mode, family, "the client saw", repr(out))
+                said = talk.go_on()
+            expect(said == f"errno {errno.ECONNRESET}", mode, family, "the client saw", said)
 
 
 @test(*BOTH)

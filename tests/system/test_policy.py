@@ -24,7 +24,7 @@ def source_ranges_let_in_whom_they_name_and_nobody_else(c):
     vips = c.service("guarded", pods, loadBalancerSourceRanges=["192.0.2.100/32", "2001:db8:2::100/128"])
     for family, vip in vips.items():
         before = c.sluice.ctl("stats")["drops"].get("source-denied", 0)
-        c.get(vip, "/")
+        c.get(vip, "/", "--interface", c.client_addresses[family])
         denied = c.get(vip, "/", "--interface", OTHERS[family][0], seconds=1, check=False)
         expect(denied.returncode == 28, "curl from a denied address:", denied.returncode, denied.stdout, denied.stderr)
         c.sluice.wait("the drops to be counted", lambda: c.sluice.ctl("stats")["drops"].get("source-denied", 0) > before)
@@ -59,7 +59,7 @@ def one_service_serves_tcp_and_udp_ports(c):
         c.get(vip)
         expect(c.client.run("dig", "+short", "+tries=1", "TXT", "whoami.test", f"@{vip}").strip() in ('"s1"', '"s2"'))
         target = f"TCP:[{vip}]:7001" if ":" in vip else f"TCP:{vip}:7001"
-        expect(c.client.run("socat", "-t2", "-", target, stdin="by socat\n") == "by socat\n")
+        expect(c.client.run("socat", "-t1", "-", target, stdin="by socat\n") == "by socat\n")
 
 
 PING = r"""

@@ -6,10 +6,11 @@
                    SIGTERM, SIGHUP         +------- s3
    the veths stay while sluiced goes and comes
 """
+import errno
 import signal
 import time
 
-from beds import BOTH, TWO_WORKERS, expect, test
+from beds import BOTH, TWO_WORKERS, Conversation, expect, test
 
 
 @test(*BOTH, *TWO_WORKERS)
@@ -26,15 +27,16 @@ def after_sigkill_it_starts_again_on_the_same_devices(c):
 
 
 @test(*BOTH)
-def a_dnat_download_survives_a_restart(c):
-    pods = [p.serve("http") for p in c.pods]
-    for family, vip in c.service("files", pods, mode="dnat").items():
-        download = c.start_download(vip)
-        c.sluice.process.send(signal.SIGKILL)
-        c.sluice.process.wait(5)
-        c.sluice.start()
-        expect(download.process.running(), "the download was too short to show anything")
-        download.assert_whole()
+def a_dnat_connection_goes_on_after_a_restart_and_one_in_fullnat_is_reset(c):
+    pods = [p.serve("echo-tcp") for p in c.pods]
+    for mode, expected in (("dnat", "answer still there?"), ("fullnat", f"errno {errno.ECONNRESET}")):
+        for family, vip in c.service(f"talk-{mode}", pods, ports=("echo-tcp",), mode=mode).items():
+            with Conversation(c, vip) as talk:
+                c.sluice.process.send(signal.SIGKILL)
+                c.sluice.process.wait(5)
+                c.sluice.start()
+                said = talk.go_on()
+            expect(said == expected, mode, family, "the client saw", said)
 
 
 @test(*BOTH, *TWO_WORKERS)
