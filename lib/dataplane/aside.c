@@ -34,7 +34,7 @@ bool take_answer_token(struct worker *w) {
 	return true;
 }
 
-void send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family) {
+enum reason send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family) {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	enum reason reason = REASON_NO_ROUTE;
 	enum fate fate = FATE_DROPPED;
@@ -47,10 +47,10 @@ void send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint
 		to = family == 4 ? ip_addr_from_v4(words[0]) : ip_addr_from_v6(words);
 		fate = send_ip(w, t, m, 0, port, nexthop, nexthop == NEIGHBOR_NONE ? &to : NULL, NULL, &reason);
 	}
-	if (fate == FATE_DROPPED) {
-		bump(&w->counters.drops[reason], 1);
-		rte_pktmbuf_free(m);
-	}
+	if (fate != FATE_DROPPED)
+		return REASON_NONE;
+	rte_pktmbuf_free(m);
+	return reason;
 }
 
 // --- answers to packets that can't go on ---
@@ -95,8 +95,10 @@ static void answer(struct worker *w, const struct tables *t, struct packet *k) {
 		return;
 	}
 	rte_pktmbuf_append(m, len);
-	bump(&w->counters.answered, 1);
-	send_own(w, t, m, k->p.family);
+	if (send_own(w, t, m, k->p.family) != REASON_NONE)
+		k->answer = REASON_NONE; // the packet keeps the reason it ended for
+	else
+		bump(&w->counters.answered, 1);
 }
 
 // --- neighbours ---
@@ -254,10 +256,14 @@ static void echo(struct worker *w, const struct tables *t, struct packet *k) {
 	}
 	rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_data_len(m) - k->p.l3 - k->p.l3_len)); // Ethernet's padding
 	rte_pktmbuf_adj(m, k->p.l3);
+	k->fate = FATE_SENT; // m is no longer ours
+	k->reason = send_own(w, t, m, k->p.family);
+	if (k->reason != REASON_NONE) {
+		bump(&w->counters.drops[k->reason], 1);
+		return;
+	}
 	bump(&w->counters.answered, 1);
-	k->fate = FATE_SENT;
 	k->reason = k->answer = REASON_ANSWERED_ECHO;
-	send_own(w, t, m, k->p.family);
 }
 
 static bool is_too_big(const struct parsed *p) {

@@ -5,6 +5,10 @@
 
 #include "dataplane/worker.h"
 
+// The short way: sends what it can; the others' mbufs are put into rest, untouched. Returns their number.
+uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over,
+		    struct rte_mbuf **rest);
+
 // One file each. Every stage looks only at packets whose fate is FATE_ONWARD.
 void stage_parse(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
 void stage_classify(const struct tables *t, struct packet *pkt, uint16_t n);
@@ -27,7 +31,11 @@ void classify_packet(const struct tables *t, struct packet *k);
 // The worker that must handle it; `self` when it is whoever received it.
 uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self);
 // The flow's backend is still a member of the frontend's service.
-bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen, uint32_t service);
+static inline bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen, uint32_t service) {
+	const struct backend *b = &t->backends[backend];
+
+	return b->gen == gen && b->service == service && (backend_state(b) & BACKEND_LIVE);
+}
 // By the table: TABLES_NO_ID when no backend is usable.
 uint32_t choose_backend(const struct tables *t, const struct packet *k);
 // The usable affinity backend of the client, or TABLES_NO_ID.
@@ -56,6 +64,8 @@ enum reason send_own(struct worker *w, const struct tables *t, struct rte_mbuf *
 // A frame with its L2 header complete.
 void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port);
 struct rte_mbuf *own_buffer(struct worker *w); // NULL (counted) when there is none; carries the cause's trace
+// Lower a SYN's MSS to what fits the egress port's MTU.
+void clamp_mss(const struct tables *t, uint16_t port, uint8_t family, uint8_t *l4, uint16_t l4_len);
 // L2 header before the IP packet at offset l3 of m.
 void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6], uint16_t ethertype);
 bool take_answer_token(struct worker *w);
