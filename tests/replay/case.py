@@ -322,7 +322,7 @@ class Case:
         self.same(report["punted"], 0, "punted")
         self.same([d["in"] for d in report["decisions"]], list(range(len(self.inputs))), "numbers of the decisions")
         known = {i.time for i in self.inputs}
-        self.held = [i.number for i in self.inputs if i.verb == "held"]
+        self.causes = {d["out"]: d["in"] for d in report["decisions"] if d["out"] is not None}
         for time in result.groups:
             if time not in known:
                 raise Failed(f"an output at {(time - EPOCH) / 10**9} s, when nothing came in: {self.got(time)}")
@@ -372,16 +372,10 @@ class Case:
         for n, (at, _, got) in enumerate(group):
             bound = {}
             if at == port and text.matches(fields, got, bound):
-                self.bind(bound)
+                self.values.update(bound)
                 del group[n]
                 return
         self.fail(i, f"missing: {line}")
-
-    def bind(self, bound):
-        for name, value in bound.items():
-            if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", value):
-                value = next((n for n, m in net.MACS.items() if m == value), value)
-            self.values[name] = value
 
     def laws(self, i):
         """The checker's view of each output that belongs to this input."""
@@ -391,10 +385,9 @@ class Case:
             check.output(self, cause, port, frame, got, decision)
 
     def cause(self, i, number):
-        """The input whose decision names this output: the one at that time, or an older one that was held."""
-        decisions = self.result.report["decisions"]
-        other = next((o for o in self.held if o < i.number and decisions[o]["out"] == number), i.number)
-        return self.inputs[other], decisions[other]
+        """The input whose decision names this output: an older one that was held, or else the one at that time."""
+        cause = min(self.causes.get(number, i.number), i.number)
+        return self.inputs[cause], self.result.report["decisions"][cause]
 
     def compare_decision(self, i, d):
         out, reason = d["out"], d["reason"]

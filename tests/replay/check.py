@@ -31,10 +31,10 @@ def essence(f, frame):
         head = frame[l3 + 1:l3 + 8] + frame[l3 + 20:l4]
     if f["kind"] in ("TCP", "UDP"):
         seg, sum_at = bytearray(frame[l4:end]), 16 if f["kind"] == "TCP" else 6
-        seg[0:4] = seg[sum_at:sum_at + 2] = b""
+        seg[0:4], seg[sum_at:sum_at + 2] = bytes(4), bytes(2)
         if f.get("mss") is not None and "S" in f["flags"]:
-            at = seg.index(b"\x02\x04", 12)
-            seg[at + 2:at + 4] = b""
+            at = 20 + packet.mss_at(f["tcpopt"])
+            seg[at:at + 2] = bytes(2)
         return head, bytes(seg)
     if f.get("quote"):
         return head[0], f["type"], f["code"], f["rest"], inner_essence(f["quote"])
@@ -76,7 +76,7 @@ def forwarded(case, cause, got, frame, decision):
         quote(f, got)
     if case.mode_of(decision["service"], cause) == "dsr":
         law(got["ttl"] == f["ttl"], "dsr changed the TTL")
-        law(frame[12:] == cause.frame[12:], "dsr changed more than MAC addresses")
+        law(frame[got["l3"]:] == cause.frame[f["l3"]:], "dsr changed more than the Ethernet header")
     else:
         law(got["ttl"] == f["ttl"] - 1, f"TTL {f['ttl']} left as {got['ttl']}")
     if got.get("mss") != f.get("mss"):
@@ -123,7 +123,7 @@ def output(case, cause, port_name, frame, got, decision):
         law(got["frag"] == 0 and got["mf"] == 0, "a fragment left")
     if is_resolution(got):
         asked = got["tpa"] if got["kind"] == "ARP" else got["target"]
-        law(net.name_of(asked) not in net.STATIC, f"asked for the static neighbour {asked}")
+        law(asked not in {n["address"] for n in case.config["neighbors"]}, f"asked for the static neighbour {asked}")
         return
     if got["kind"] in ("ARP", "NA"):
         law(got["dmac"] == cause.fields["smac"] or int(got["dmac"][:2], 16) & 1, "answered to somebody else's MAC")

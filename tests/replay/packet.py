@@ -272,7 +272,8 @@ def dissect_l4(f, seg, src, dst, proto, whole):
         f["ack"], doff, flags, f["win"], f["csum"], _ = struct.unpack_from("!IBBHHH", seg, 8)
         f["flags"] = "".join(c for i, c in enumerate(FLAGS) if flags >> i & 1)
         f["tcpopt"] = seg[20:doff >> 2]
-        f["mss"] = mss_of(f["tcpopt"])
+        at = mss_at(f["tcpopt"])
+        f["mss"] = None if at is None else struct.unpack_from("!H", f["tcpopt"], at)[0]
         f["data"], f["l4_ok"] = seg[doff >> 2:], right
     elif proto == UDP:
         f["sport"], f["dport"], f["udplen"], f["csum"] = struct.unpack_from("!HHHH", seg)
@@ -293,7 +294,8 @@ def is_icmp_error(proto, number):
     return number in (3, 4, 5, 11, 12) if proto == ICMP4 else number < 128
 
 
-def mss_of(options):
+def mss_at(options):
+    """Where the value of the MSS option stands, or None."""
     at = 0
     while at < len(options) and options[at]:
         if options[at] == 1:
@@ -302,6 +304,6 @@ def mss_of(options):
         if at + 1 >= len(options) or options[at + 1] < 2:
             return None
         if options[at] == 2 and options[at + 1] == 4:
-            return struct.unpack_from("!H", options, at + 2)[0]
+            return at + 2 if at + 4 <= len(options) else None
         at += options[at + 1]
     return None

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -59,13 +60,18 @@ def options():
     p.add_argument("--case", action="append", default=[], help="only cases whose name contains this; may be repeated")
     p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--list", action="store_true", help="only name the cases")
-    p.add_argument("-v", "--verbose", action="store_true", help="keep the files of all cases and say where")
+    p.add_argument("-v", "--verbose", action="store_true", help="say how long each took, keep the files of all")
     return p.parse_args()
 
 
-def report(tap, name, wrong):
+def timed(*arguments):
+    start = time.monotonic()
+    return run_one(*arguments), time.monotonic() - start
+
+
+def report(tap, verbose, name, wrong, seconds):
     if wrong is None:
-        print(f"ok - {name}" if tap else f"ok {name}", flush=True)
+        print(f"ok - {name}" if tap else f"ok {name}" + (f"  {seconds:.1f} s" if verbose else ""), flush=True)
         return
     first, *rest = wrong.splitlines()
     if tap:
@@ -87,11 +93,11 @@ def main():
     top = tempfile.mkdtemp(prefix="sluice-replay-")
     failed = 0
     with concurrent.futures.ProcessPoolExecutor(o.jobs) as pool:
-        jobs = {pool.submit(run_one, n, os.path.abspath(program), top, o.verbose): n for n in names}
+        jobs = {pool.submit(timed, n, os.path.abspath(program), top, o.verbose): n for n in names}
         for job in concurrent.futures.as_completed(jobs):
-            wrong = job.result()
+            wrong, seconds = job.result()
             failed += wrong is not None
-            report(bool(o.build), jobs[job], wrong)
+            report(bool(o.build), o.verbose, jobs[job], wrong, seconds)
     if o.verbose and not o.build:
         print(f"files: {top}")
     elif not failed:

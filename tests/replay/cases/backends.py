@@ -70,7 +70,7 @@ def a_departed_backends_packets_are_dropped(t):
     t.play(f"""
         at 6
         lan> b1:8080 > {s} TCP PA seq=5001 ack=1001 len=100
-        drop no-flow-reverse|backend-gone
+        drop no-flow-reverse|backend-gone|not-for-us
     """)
 
 
@@ -97,14 +97,14 @@ def a_removed_backends_udp_flow_chooses_anew(t):
 @case(family=(4, 6), mode="dsr")
 def a_removed_backend_in_dsr_is_answered_the_same_way(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     t.play("""
         wan> client:40000 > vip:80 TCP S seq=1000
         lan< client:40000 > vip:80 TCP S dmac=b1
         wan> client:40000 > vip:80 TCP A seq=1001 ack=5001
         lan< client:40000 > vip:80 TCP A dmac=b1
-        wan> client:40000 > vip:53 UDP len=5
-        lan< client:40000 > vip:53 UDP dmac=b1
+        wan> client:40000 > vip2:53 UDP len=5
+        lan< client:40000 > vip2:53 UDP dmac=b1
     """)
     t.change(5)
     t.service("web", backends="b2")
@@ -113,8 +113,8 @@ def a_removed_backend_in_dsr_is_answered_the_same_way(t):
         at 6
         wan> client:40000 > vip:80 TCP A seq=1001 ack=5001
         wan< vip:80 > client:40000 TCP R seq=5001                ; answered-rst
-        wan> client:40000 > vip:53 UDP len=5
-        lan< client:40000 > vip:53 UDP dmac=b2                   ; new
+        wan> client:40000 > vip2:53 UDP len=5
+        lan< client:40000 > vip2:53 UDP dmac=b2                  ; new
         flows 1
     """)
 
@@ -181,11 +181,11 @@ def a_service_without_backends_answers_udp_with_port_unreachable(t):
 def no_backend_drop_is_silent(t):
     t.config["services"]["noBackend"] = "drop"
     t.service("web", backends="")
-    t.service("dns", proto="UDP", port=53, backends="")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="")
     t.play("""
         wan> client:40000 > vip:80 TCP S
         drop no-backend
-        wan> client:40000 > vip:53 UDP len=9
+        wan> client:40000 > vip2:53 UDP len=9
         drop no-backend
         flows 0
     """)

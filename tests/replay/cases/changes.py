@@ -158,12 +158,12 @@ def a_broken_manifest_is_reported_and_the_rest_is_served(t):
 @case()
 def json_and_lists_are_read_like_yaml(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, to=5353, backends="b2")
+    t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, backends="b2")
     t.form = "list"
     t.play("""
         wan> client:40000 > vip:80 TCP S
         lan< snat:* > b1:8080 TCP S
-        wan> client:40000 > vip:53 UDP len=2
+        wan> client:40000 > vip2:53 UDP len=2
         lan< snat:* > b2:5353 UDP len=2
     """)
 

@@ -62,12 +62,12 @@ def other_messages_are_not_answered(t):
 @case(family=(4, 6), mode=("fullnat", "dnat"))
 def a_packet_whose_ttl_runs_out_is_answered(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     t.play("""
         wan> client:40000 > vip:80 TCP S ttl=1
         wan< * > client ICMP time-exceeded quoting client:40000 > vip:80 TCP          ; answered-time-exceeded
-        wan> client:40000 > vip:53 UDP len=8 ttl=1
-        wan< * > client ICMP time-exceeded quoting client:40000 > vip:53 UDP          ; answered-time-exceeded
+        wan> client:40000 > vip2:53 UDP len=8 ttl=1
+        wan< * > client ICMP time-exceeded quoting client:40000 > vip2:53 UDP         ; answered-time-exceeded
         wan> client:40000 > vip:80 TCP S ttl=2
         lan< *:* > b1:8080 TCP S ttl=1
     """)

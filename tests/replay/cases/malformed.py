@@ -12,10 +12,10 @@ MODES = dict(family=(4, 6), mode=("fullnat", "dnat"))
 @case(family=(4, 6), mode=("fullnat", "dsr"))
 def a_frame_cut_at_any_length_is_dropped(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     head = 14 + (20 if t.family == 4 else 40)
     for line, size in (("client:40000 > vip:80 TCP S mss=1460", head + 24),
-                       ("client:40000 > vip:53 UDP len=9", head + 17),
+                       ("client:40000 > vip2:53 UDP len=9", head + 17),
                        ("client > vip ICMP echo ident=1 number=1 len=4", head + 12)):
         for length in range(size):
             t.play(f"wan> {line} trunc={length}\ndrop *")
@@ -64,10 +64,10 @@ def a_martian_source_is_dropped(t):
 
 
 @case(**BOTH)
-def our_own_address_as_source_is_dropped(t):
+def a_packet_from_a_virtual_address_to_itself_is_dropped(t):
     t.service("web", backends="b1")
-    for s in ("wan", "lan", "vip", "snat"):
-        t.play(f"wan> {s}:40000 > vip:80 TCP S\ndrop *")
+    for port in (80, 40000):
+        t.play(f"wan> vip:{port} > vip:80 TCP S\ndrop martian-source")
 
 
 @case(**BOTH)
@@ -96,14 +96,14 @@ def options_that_can_not_be_walked_are_dropped(t):
 @case(family=4, mode=("fullnat", "dnat"))
 def ipv4_options_are_carried(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, to=5353, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, backends="b1")
     every = ("94040000", "01010101", "4408050000000000", "00000000", "070b04" + "00" * 8, "01" * 40)
     for n, option in enumerate(every):
         t.play(f"""
-            wan> client:{40000 + n} > vip:53 UDP len=20 ipopt={option}
+            wan> client:{40000 + n} > vip2:53 UDP len=20 ipopt={option}
             lan< $s{n}:$p{n} > b1:5353 UDP len=20
             lan> b1:5353 > $s{n}:$p{n} UDP len=20 ipopt={option}
-            wan< vip:53 > client:{40000 + n} UDP len=20
+            wan< vip2:53 > client:{40000 + n} UDP len=20
         """)
     t.play("""
         wan> client:40000 > vip:80 TCP S ipopt=94040000 mss=1460
@@ -113,13 +113,13 @@ def ipv4_options_are_carried(t):
 
 @case(family=6, mode=("fullnat", "dnat"))
 def ipv6_extension_headers_are_carried(t):
-    t.service("dns", proto="UDP", port=53, to=5353, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, backends="b1")
     for n, chain in enumerate(("hbh", "dst", "hbh,dst", "hbh,dst,rh:0,dst", "rh:0", "dst,dst,dst")):
         t.play(f"""
-            wan> client:{40000 + n} > vip:53 UDP len=20 ext={chain}
+            wan> client:{40000 + n} > vip2:53 UDP len=20 ext={chain}
             lan< $s{n}:$p{n} > b1:5353 UDP len=20
             lan> b1:5353 > $s{n}:$p{n} UDP len=20 ext={chain}
-            wan< vip:53 > client:{40000 + n} UDP len=20
+            wan< vip2:53 > client:{40000 + n} UDP len=20
         """)
 
 
@@ -154,13 +154,13 @@ def an_extension_header_cut_at_any_length_is_dropped(t):
 @case(family=(4, 6), mode=("fullnat", "dnat", "dsr"))
 def fragments_are_dropped(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     t.play("""
-        wan> client:40000 > vip:53 UDP len=800 mf id=7
+        wan> client:40000 > vip2:53 UDP len=800 mf id=7
         drop fragment
-        wan> client:40000 > vip:53 UDP len=800 frag=101 id=7
+        wan> client:40000 > vip2:53 UDP len=800 frag=101 id=7
         drop fragment
-        wan> client:40000 > vip:53 UDP len=800 frag=101 mf id=7
+        wan> client:40000 > vip2:53 UDP len=800 frag=101 mf id=7
         drop fragment
         wan> client:40000 > vip:80 TCP S mf id=8
         drop fragment
@@ -172,9 +172,9 @@ def fragments_are_dropped(t):
 
 @case(**BOTH)
 def fragments_of_backends_are_dropped(t):
-    t.service("dns", proto="UDP", port=53, to=5353, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, backends="b1")
     t.play("""
-        wan> client:40000 > vip:53 UDP len=8
+        wan> client:40000 > vip2:53 UDP len=8
         lan< snat:$p > b1:5353 UDP
         lan> b1:5353 > snat:$p UDP len=800 mf id=7
         drop fragment
@@ -203,9 +203,9 @@ def an_impossible_tcp_header_is_dropped(t):
 
 @case(**BOTH)
 def a_udp_length_that_disagrees_is_dropped(t):
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     for length in (0, 7, 19, 65535):
-        t.play(f"wan> client:40000 > vip:53 UDP len=10 udplen={length}\ndrop udp-header")
+        t.play(f"wan> client:40000 > vip2:53 UDP len=10 udplen={length}\ndrop udp-header")
     t.play("flows 0")
 
 
@@ -271,9 +271,9 @@ def junk_of_every_kind_is_dropped(t):
 @case(**MODES)
 def changed_bytes_in_a_good_packet_are_survived(t):
     t.service("web", backends="b1")
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     for line in ("client:40000 > vip:80 TCP S mss=1460 " + ("ipopt=94040000" if t.family == 4 else "ext=hbh,dst"),
-                 "client:40000 > vip:53 UDP len=4"):
+                 "client:40000 > vip2:53 UDP len=4"):
         t.play(f"wan> {line}\nany")
         good = t.inputs[-1].frame
         for at in range(12, len(good)):

@@ -31,7 +31,7 @@ def a_packet_waits_for_its_next_hop(t):
     """)
 
 
-@case(family=(4, 6))
+@case(family=(4, 6), workers=(1,))
 def several_packets_wait_and_leave_in_order(t):
     t.service("web", backends="new1")
     t.play(f"""
@@ -80,7 +80,7 @@ def a_packet_held_at_the_end_is_named(t):
     """)
 
 
-@case(family=(4, 6))
+@case(family=(4, 6), workers=(1,))
 def the_queue_for_a_next_hop_is_bounded(t):
     t.service("web", backends="new1")
     for port in range(20000, 22000):

@@ -63,10 +63,10 @@ def a_checksum_that_comes_out_as_zero_is_written_as_ffff(t):
 
 @case(family=(4, 6), mode=("fullnat", "dnat", "dsr"))
 def a_wrong_checksum_is_never_repaired(t):
-    t.service("dns", proto="UDP", port=53, backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, backends="b1")
     t.service("web", backends="b1")
     t.play("""
-        wan> client:40000 > vip:53 UDP len=40 csum=bad
+        wan> client:40000 > vip2:53 UDP len=40 csum=bad
         any
         wan> client:40000 > vip:80 TCP S csum=bad
         any
