@@ -272,7 +272,7 @@ static void announce(struct appliance *a, const struct tables *t) {
 			if (local.answer & (1u << c.announce.port))
 				appliance_command(a, a->dp.sender[c.announce.port][0], &c);
 	}
-	if (n > 0)
+	if (n >= 0)
 		free(fresh);
 }
 
