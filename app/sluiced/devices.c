@@ -117,15 +117,12 @@ void devices_attach(struct devices *d, struct dataplane *dp) {
 
 int devices_start(struct devices *d, struct error *err) {
 	for (uint16_t i = 0; i < d->n_ports; i++) {
-		struct port_link link;
 		int ret = port_start(&d->ports[i], port_pool(&d->pools, &d->ports[i]), err);
 
 		if (ret < 0) {
 			devices_stop(d);
 			return ret;
 		}
-		port_link(&d->ports[i], &link);
-		log_info("port %s: receiving, link %s", d->ports[i].name, link.up ? "up" : "down");
 	}
 	return 0;
 }
