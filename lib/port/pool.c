@@ -32,7 +32,8 @@ static uint64_t with_workers(uint64_t descriptors, uint16_t workers, uint32_t he
 }
 
 static uint64_t port_descriptors(const struct port *p) {
-	return (uint64_t)p->n_rx_queues * p->n_rx_desc + (uint64_t)p->n_tx_queues * p->n_tx_desc;
+	return (uint64_t)p->n_rx_queues * p->n_rx_desc + (uint64_t)p->n_tx_queues * p->n_tx_desc +
+	       p->profile.held_buffers;
 }
 
 uint64_t port_pool_bytes(const struct profile *profile, uint16_t n_ports, uint16_t mtu,
@@ -40,9 +41,10 @@ uint64_t port_pool_bytes(const struct profile *profile, uint16_t n_ports, uint16
 	uint64_t queues = profile->max_queues != 0 && !profile->all_queues
 				  ? RTE_MIN(profile->max_queues, workers)
 				  : workers;
-	uint64_t n = with_workers(
-		n_ports * queues * ((uint64_t)profile->rx_descriptors + profile->tx_descriptors),
-		workers, held);
+	uint64_t n = with_workers(n_ports * (queues * ((uint64_t)profile->rx_descriptors +
+						       profile->tx_descriptors) +
+					     profile->held_buffers),
+				  workers, held);
 	uint32_t size = (uint32_t)(sizeof(struct rte_mbuf) + sizeof(struct rte_mempool_objhdr) +
 				   data_room(profile, mtu));
 

@@ -183,11 +183,14 @@ static int get_choice(bool *out, const struct doc_node *n, const char *key,
 static int decode_numbers(struct profile *p, const struct doc_node *n, struct error *err) {
 	static const char *const queues[2] = {"workers", "device"};
 	static const char *const reta[2] = {"device", "spread"};
-	int64_t room = 0;
+	static const char *const interrupts[2] = {"enabled", "level"};
+	int64_t room = 0, held = 0;
 	int ret = get_choice(&p->all_queues, n, "queues", queues, err);
 
 	if (ret == 0)
 		ret = get_choice(&p->reta_spread, n, "reta", reta, err);
+	if (ret == 0)
+		ret = get_choice(&p->rx_level, n, "rxInterrupts", interrupts, err);
 	if (ret == 0)
 		ret = get_u16(&p->max_queues, n, "maxQueues", 0, 1024, err);
 	if (ret == 0)
@@ -198,20 +201,23 @@ static int decode_numbers(struct profile *p, const struct doc_node *n, struct er
 		ret = get_u16(&p->burst, n, "burst", 1, 32, err);
 	if (ret == 0)
 		ret = doc_get_int(n, "dataRoom", &room, 0, 16384, err);
+	if (ret == 0)
+		ret = doc_get_int(n, "heldBuffers", &held, 0, 1 << 24, err);
 	if (ret < 0)
 		return ret;
 	if (room > 0 && room < RTE_PKTMBUF_HEADROOM + 128)
 		return doc_fault(n, err, -EINVAL, "dataRoom: not 0 nor at least %d",
 				 RTE_PKTMBUF_HEADROOM + 128);
 	p->data_room = (uint32_t)room;
+	p->held_buffers = (uint32_t)held;
 	return 0;
 }
 
 static int decode(struct profile *p, const struct doc_node *n, struct error *err) {
 	static const char *const keys[] = {
-		"description",   "drivers", "queues",   "maxQueues",  "rxDescriptors",
-		"txDescriptors", "burst",   "dataRoom", "rxOffloads", "txOffloads",
-		"rss",           "reta",    "devargs",
+		"description",   "drivers", "queues",   "maxQueues",   "rxDescriptors",
+		"txDescriptors", "burst",   "dataRoom", "heldBuffers", "rxOffloads",
+		"txOffloads",    "rss",     "reta",     "devargs",     "rxInterrupts",
 	};
 	const char *description = NULL;
 	int ret = json_is_object(n->json) ? doc_only(n, keys, DIM(keys), err)

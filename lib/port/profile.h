@@ -32,11 +32,13 @@ struct profile {
 	uint16_t max_queues; // 0: as many as there are workers
 	bool all_queues;     // the device string fixes their number, and each must be polled
 	uint16_t rx_descriptors, tx_descriptors;
-	uint16_t burst;       // packets a receive call, 1..32
-	uint32_t data_room;   // bytes of an mbuf with headroom; 0: follows the MTU
-	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*; wanted, not required
-	uint64_t tx_offloads; // RTE_ETH_TX_OFFLOAD_*
-	uint64_t rss_types;   // RTE_ETH_RSS_*; 0: no RSS
+	uint16_t burst;        // packets a receive call, 1..32
+	uint32_t data_room;    // bytes of an mbuf with headroom; 0: follows the MTU
+	uint32_t held_buffers; // mbufs that the device keeps for good, beside those in descriptors
+	uint64_t rx_offloads;  // RTE_ETH_RX_OFFLOAD_*; wanted, not required
+	uint64_t tx_offloads;  // RTE_ETH_TX_OFFLOAD_*
+	uint64_t rss_types;    // RTE_ETH_RSS_*; 0: no RSS
+	bool rx_level;        // interrupts: a descriptor that is readable while packets wait
 	bool reta_spread; // write the redirection table ourselves: entry i leads to queue i mod queues
 };
 

@@ -88,7 +88,7 @@ static void all_fields_are_read(void **state) {
 
 	if (load(&p,
 		 "{\"drivers\": [\"net_a\", \"net_b\"], \"queues\": \"device\", \"maxQueues\": 4,"
-		 " \"rxDescriptors\": 512, \"txDescriptors\": 256, \"burst\": 16, \"dataRoom\": 2048,"
+		 " \"rxDescriptors\": 512, \"txDescriptors\": 256, \"burst\": 16, \"dataRoom\": 2048, \"heldBuffers\": 70000,"
 		 " \"rss\": [\"ipv4-tcp\", \"ipv6-udp\"], \"reta\": \"spread\","
 		 " \"rxOffloads\": [\"rss-hash\"], \"txOffloads\": [],"
 		 " \"devargs\": {\"k\": \"v\"}}",
@@ -103,6 +103,7 @@ static void all_fields_are_read(void **state) {
 	assert_int_equal(p.tx_descriptors, 256);
 	assert_int_equal(p.burst, 16);
 	assert_int_equal(p.data_room, 2048);
+	assert_int_equal(p.held_buffers, 70000);
 	assert_true(p.rss_types == (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_UDP));
 	assert_true(p.rx_offloads == RTE_ETH_RX_OFFLOAD_RSS_HASH);
 	assert_int_equal(p.tx_offloads, 0);
@@ -124,6 +125,7 @@ static void faults_name_their_place_and_leave_the_output_alone(void **state) {
 		{"{\"drivers\": [\"n\"], \"burst\": \"32\"}", "burst: not an integer"},
 		{"{\"drivers\": [\"n\"], \"rxDescriptors\": 1}", "rxDescriptors"},
 		{"{\"drivers\": [\"n\"], \"dataRoom\": 100}", "dataRoom"},
+		{"{\"drivers\": [\"n\"], \"heldBuffers\": -1}", "heldBuffers"},
 		{"{\"drivers\": [\"n\"], \"rss\": [\"ipv5\"]}", "rss[0]"},
 		{"{\"drivers\": [\"n\"], \"rss\": \"ipv4\"}", "rss: not an array"},
 		{"{\"drivers\": [\"n\"], \"rss\": [null]}", "rss[0]"},
