@@ -22,6 +22,8 @@ void move_packet(struct worker *w, struct packet *k, uint16_t owner) {
 
 	k->fate = FATE_MOVED;
 	b->m[b->n++] = k->m;
+	if (b->n == BURST) // a worker with several queues reads several bursts before it flushes
+		worker_flush(w);
 }
 
 void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {
