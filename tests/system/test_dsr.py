@@ -28,7 +28,8 @@ def requests_succeed_while_backends_are_added_and_servers_see_the_client(c):
         wait_for("a third of the answers", lambda: requests.answered() >= 300, 60)
         c.service(name, [s1, s2, s3, s4], mode="dsr")
         requests.finish().assert_all_good()
-        expect(set(requests.pods) == {"s1", "s2", "s3", "s4"}, requests.pods)
+        after = c.get_many(vip, 200).assert_all_good()
+        expect(set(after.pods) == {"s1", "s2", "s3", "s4"}, "answers came from", after.pods)
         expect(set(requests.seen) == {c.client_addresses[family]}, requests.seen)
 
 

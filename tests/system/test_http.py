@@ -25,7 +25,8 @@ def many_requests_while_backends_are_added(c, n, families=(4, 6)):
             wait_for("half of the answers", lambda: requests.answered() >= n // 2, 60)
             c.service(name, [s1, s2, s3, s4], mode=mode)
             requests.finish().assert_all_good()
-            expect(set(requests.pods) == {"s1", "s2", "s3", "s4"}, "answers came from", requests.pods)
+            after = c.get_many(vip, 200).assert_all_good()
+            expect(set(after.pods) == {"s1", "s2", "s3", "s4"}, "answers came from", after.pods)
             client = c.client_addresses[family]
             snat = {4: "10.0.0.250", 6: "fd00::250"}[family]
             expect(set(requests.seen) == {client if mode == "dnat" else snat}, mode, "servers saw", requests.seen)
