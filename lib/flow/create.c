@@ -183,7 +183,7 @@ int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 	if (n->protocol == 6)
 		ret = half_open_share(t, k->family, hash, now);
 	if (ret == 0 && n->back == FLOW_BACK_SNAT)
-		ret = snat_propose(t, k->family, n->endpoint, now, &port);
+		ret = snat_propose(t, k->family, n, now, &port);
 	if (ret == 0 && n->back == FLOW_BACK_ENTRY) // first, as nothing evicts a reverse entry
 		ret = create_reverse(t, k, n, now);
 	if (ret < 0)

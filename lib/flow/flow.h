@@ -10,7 +10,8 @@
 // entry, at the same index in another array, stands its 8-byte record that only NAT and `sluicectl flows` read.
 //
 // fullnat's way back is a second table (snat) with entries of 16 or 32 bytes keyed (SNAT address index, SNAT port, endpoint). It is also the list
-// of used ports: a port is free for an endpoint when no entry has its key. A worker proposes its own ports in turn,
+// of used ports: a port is free for an endpoint when no entry has its key. A worker proposes its own ports in turn (its slice, port mod
+// workers, or those that a device's RSS leads back to it: ports.h),
 // an own cursor for each endpoint, and takes the first that is free and whose bucket has room; so that table needs no displacement
 // and a look-up reads one line (two where only a second bucket had room, which the first counts). A freed port rests as a tombstone and is
 // passed over for FLOW_PORT_REST seconds while others are free: the order of reuse is that of a queue, without the queue's memory.
@@ -35,13 +36,15 @@
 
 #define FLOW_CAPACITY_MIN 64
 
+struct flow_ports; // ports.h
+
 struct flow_config {
 	// Flows that fit, of each family: at 85 % (IPv6: 80 %) of the buckets. fullnat's second entries have their own; an ambiguous dnat flow counts twice.
 	uint32_t capacity;
 	uint32_t max_backends;      // backend ids are below it
 	uint32_t max_endpoints;     // endpoint ids are below it
 	uint32_t half_open_percent; // of capacity; 100: no limit
-	uint16_t worker, workers;   // SNAT ports owned: port % workers == worker
+	uint16_t worker, workers;   // its slice of SNAT ports: port % workers == worker
 	uint8_t n_snat[2];          // SNAT addresses: IPv4, IPv6
 	struct flow_timeouts timeouts;
 	uint64_t secret; // keys the bucket hash; random at each start, fixed in a replay
@@ -136,6 +139,10 @@ struct flow_new {
 	uint8_t protocol; // 6 or 17
 	uint8_t back;     // enum flow_back
 	bool starts;      // TCP SYN or UDP: may not evict an established flow
+	// FLOW_BACK_SNAT: the worker's ports where answers come in by known RSS, and the endpoint's part of their class; NULL: its slice.
+	// Always the same for an endpoint.
+	const struct flow_ports *ports;
+	uint16_t rss_part;
 };
 
 // Errors, nothing is then changed but what eviction removed: -ENOSPC no room and none to evict; -EDQUOT the half-open share is used up and neither
@@ -143,8 +150,8 @@ struct flow_new {
 // (FLOW_BACK_SNAT) no free port. The key must not be in the table.
 int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 		const struct flow_new *n, uint32_t now, struct flow **out);
-// Before a burst of flow_create() with FLOW_BACK_SNAT: fetch the bucket of the endpoint's next port.
-void flow_port_prefetch(const struct flow_table *t, uint8_t family, uint32_t endpoint);
+// Before a burst of flow_create() with FLOW_BACK_SNAT: fetch the bucket of the endpoint's next port. Reads endpoint, ports and rss_part.
+void flow_port_prefetch(const struct flow_table *t, uint8_t family, const struct flow_new *n);
 // Remove a forward entry with everything that belongs to it (reverse entry, SNAT port, count).
 void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 

@@ -73,7 +73,7 @@ struct flow_port { // a SNAT port found free, and where its entry will be
 
 void snat_init(struct flow_table *t);
 // Errors: -EADDRNOTAVAIL.
-int snat_propose(struct flow_table *t, uint8_t family, uint32_t endpoint, uint32_t now,
+int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *n, uint32_t now,
 		 struct flow_port *out);
 void snat_take(struct flow_table *t, const struct flow_port *p, const struct flow_key *k,
 	       uint32_t endpoint);

@@ -3,8 +3,9 @@
 //
 // The table of the way back is the list of used ports (docs/decisions/0002-snat-ports.md). Candidates of an endpoint come from its cursor:
 //
-//     address 0 port p, address 1 port p, ... address 0 port p + workers, ...    the worker's own ports on every address
+//     address 0 step s, address 1 step s, ... address 0 step s + 1, ...    the worker's own ports on every address
 //
+// where step s is port first + s * workers in a slice, and the s-th port whose answers RSS leads to the worker where that is known (ports.h);
 // so neighbours in time differ in address, and a port comes again only after all others. Where the first few are in use the walk
 // leaps by about 0.618 of the ports at each step, so that it leaves a run of long-lived ports behind at once. A port is judged by reading its
 // bucket: that tells whether it is in use, whether it rests, and where its entry would be. As with flows, an entry whose bucket
@@ -13,6 +14,7 @@
 #include <errno.h>
 
 #include "flow/flow_private.h"
+#include "flow/ports.h"
 
 // Candidates looked at. With 1 port of 100 free, one search of 29,000 misses all of them; with 1 of 4 free, none ever will.
 #define PROBES 1024
@@ -33,21 +35,9 @@ static struct snat_cursor *cursor_of(const struct flow_table *t, uint32_t endpoi
 	return (struct snat_cursor *)flow_at(t, t->cursors_at) + endpoint;
 }
 
-static uint32_t gcd(uint32_t a, uint32_t b) {
-	while (b != 0) {
-		uint32_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 // Endpoints begin at different ports, others at each start: a backend then rarely sees one that it has in TIME_WAIT.
 void snat_init(struct flow_table *t) {
-	for (t->port_stride = (uint32_t)((uint64_t)t->n_ports * 618 / 1000) | 1;
-	     gcd(t->port_stride, t->n_ports) != 1;)
-		t->port_stride += 2;
+	t->port_stride = flow_ports_stride(t->n_ports);
 	for (uint32_t i = 0; i < t->max_endpoints; i++) {
 		uint32_t random = (uint32_t)flow_mix(t->key[0] ^ i, t->key[1]);
 
@@ -55,27 +45,80 @@ void snat_init(struct flow_table *t) {
 	}
 }
 
-// The port that a cursor stands at. This and the two that follow are all that decides which ports are a worker's own.
-static uint16_t port_at(const struct flow_table *t, struct snat_cursor at) {
-	return (uint16_t)(t->first_port + (uint32_t)at.step * t->workers);
+// The ports that a search goes through: the worker's own towards an endpoint, step by step on each SNAT address.
+struct space {
+	const struct flow_table *t;
+	const struct flow_ports *rss; // NULL: its slice
+	uint16_t rss_part;            // of the endpoint
+	uint8_t family, n_snat;
+	uint32_t n, stride; // steps on an address, a leap
+};
+
+static struct space space_of(const struct flow_table *t, uint8_t family, const struct flow_new *n) {
+	return (struct space){
+		.t = t,
+		.rss = n->ports,
+		.rss_part = n->rss_part,
+		.family = family,
+		.n_snat = t->n_snat[family != 4],
+		.n = n->ports != NULL ? n->ports->n : t->n_ports,
+		.stride = n->ports != NULL ? n->ports->stride : t->port_stride,
+	};
 }
 
-static struct snat_cursor step_by(const struct flow_table *t, struct snat_cursor at, uint32_t n) {
-	uint32_t step = at.step + n;
+// Where the endpoint's search begins. At first the cursor is anywhere below 65536.
+static struct snat_cursor start_of(const struct space *s, const struct snat_cursor *cursor) {
+	struct snat_cursor at = *cursor;
 
-	at.step = (step >= t->n_ports ? step - t->n_ports : step) & 0xffff;
+	if (at.step >= s->n)
+		at.step = flow_scale((uint32_t)at.step << 16, s->n) & 0xffff;
 	return at;
 }
 
-static struct snat_cursor step_next(const struct flow_table *t, uint8_t family,
-				    struct snat_cursor at, bool leap) {
+// The port that a cursor stands at. This and the two that follow are all that decides which ports are a worker's own.
+static uint16_t port_at(const struct space *s, struct snat_cursor at) {
+	const struct rss *r;
+
+	if (s->rss == NULL)
+		return (uint16_t)(s->t->first_port + (uint32_t)at.step * s->t->workers);
+	r = s->rss->rss;
+	return rss_port_at(r, s->family, s->rss->worker,
+			   s->rss_part ^ r->of[s->family != 4].snat[at.index], at.step);
+}
+
+static struct snat_cursor step_by(const struct space *s, struct snat_cursor at, uint32_t n) {
+	uint32_t step = at.step + n;
+
+	at.step = (step >= s->n ? step - s->n : step) & 0xffff;
+	return at;
+}
+
+static struct snat_cursor step_next(const struct space *s, struct snat_cursor at, bool leap) {
 	uint32_t index = at.index + 1;
-	bool round = index >= t->n_snat[family != 4];
+	bool round = index >= s->n_snat;
 
 	at.index = round ? 0 : index & 63;
 	if (leap)
-		return step_by(t, at, t->port_stride);
-	return round ? step_by(t, at, 1) : at;
+		return step_by(s, at, s->stride);
+	return round ? step_by(s, at, 1) : at;
+}
+
+// So many ports the endpoint can have in use, over all SNAT addresses.
+static uint32_t usable_in(const struct space *s) {
+	uint32_t n = 0;
+
+	if (s->rss == NULL)
+		return s->n * s->n_snat;
+	for (unsigned i = 0; i < s->n_snat; i++)
+		n += s->rss->usable[s->family != 4]
+				   [s->rss_part ^ s->rss->rss->of[s->family != 4].snat[i]];
+	return n;
+}
+
+static bool is_used_up(const struct space *s, uint32_t used) {
+	uint32_t least = s->rss == NULL ? s->n : s->rss->least[s->family != 4];
+
+	return used >= least * s->n_snat && used >= usable_in(s);
 }
 
 static void chain_add(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
@@ -136,8 +179,11 @@ static struct snat *spare_in(const struct flow_table *t, uint8_t family, uint32_
 static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t endpoint,
 			    struct flow_port *p, uint32_t now) {
 	uint32_t a = snat_bucket_a(t, family, p->hash);
-	struct snat *own = snat_find(t, family, p->hash, endpoint, p->index, p->port), *other;
+	struct snat *own, *other;
 
+	if (p->port < FLOW_FIRST_PORT)
+		return TAKEN;
+	own = snat_find(t, family, p->hash, endpoint, p->index, p->port);
 	if (own != NULL) {
 		p->slot = own;
 		return own->state == SNAT_USED ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
@@ -152,27 +198,28 @@ static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t
 }
 
 // Name the next n candidates from *at on and fetch their buckets.
-static void name_group(const struct flow_table *t, uint8_t family, uint32_t endpoint,
-		       struct snat_cursor *at, struct candidate *c, unsigned n, bool leap) {
+static void name_group(const struct space *s, uint32_t endpoint, struct snat_cursor *at,
+		       struct candidate *c, unsigned n, bool leap) {
 	for (unsigned i = 0; i < n; i++) {
-		uint16_t port = port_at(t, *at);
+		uint16_t port = port_at(s, *at);
 
 		c[i].at = *at;
 		c[i].port = (struct flow_port){
-			.hash = flow_snat_hash(t, family, endpoint, at->index, port),
+			.hash = flow_snat_hash(s->t, s->family, endpoint, at->index, port),
 			.port = port,
 			.index = at->index,
 		};
-		flow_snat_prefetch(t, family, c[i].port.hash);
-		*at = step_next(t, family, *at, leap);
+		flow_snat_prefetch(s->t, s->family, c[i].port.hash);
+		*at = step_next(s, *at, leap);
 	}
 }
 
-void flow_port_prefetch(const struct flow_table *t, uint8_t family, uint32_t endpoint) {
-	struct snat_cursor at = *cursor_of(t, endpoint);
-	uint64_t hash = flow_snat_hash(t, family, endpoint, at.index, port_at(t, at));
+void flow_port_prefetch(const struct flow_table *t, uint8_t family, const struct flow_new *n) {
+	struct space space = space_of(t, family, n);
+	struct snat_cursor at = start_of(&space, cursor_of(t, n->endpoint));
+	uint16_t port = port_at(&space, at);
 
-	flow_snat_prefetch(t, family, hash);
+	flow_snat_prefetch(t, family, flow_snat_hash(t, family, n->endpoint, at.index, port));
 }
 
 struct search {
@@ -182,33 +229,33 @@ struct search {
 };
 
 // Judge n candidates; true when one is good, *at then follows it.
-static bool judge_group(const struct flow_table *t, uint8_t family, uint32_t endpoint,
-			struct candidate *c, unsigned n, uint32_t now, struct search *s,
-			struct snat_cursor *at) {
+static bool judge_group(const struct space *space, uint32_t endpoint, struct candidate *c,
+			unsigned n, uint32_t now, struct search *s, struct snat_cursor *at) {
 	for (unsigned i = 0; i < n; i++) {
-		enum judgement is = judge(t, family, endpoint, &c[i].port, now);
+		enum judgement is = judge(space->t, space->family, endpoint, &c[i].port, now);
 		uint32_t rested = is == RESTS ? now - c[i].port.slot->word : 0;
 
 		if (is > s->is || (is == RESTS && s->is == RESTS && rested > s->rested))
 			*s = (struct search){.best = c[i].port, .is = is, .rested = rested};
 		if (is == GOOD) {
-			*at = step_next(t, family, c[i].at, false);
+			*at = step_next(space, c[i].at, false);
 			return true;
 		}
 	}
 	return false;
 }
 
-int snat_propose(struct flow_table *t, uint8_t family, uint32_t endpoint, uint32_t now,
+int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *new, uint32_t now,
 		 struct flow_port *out) {
-	struct snat_cursor *cursor = cursor_of(t, endpoint), at = *cursor;
-	uint32_t total = t->n_ports * t->n_snat[family != 4];
+	const struct space space = space_of(t, family, new);
+	struct snat_cursor *cursor = cursor_of(t, new->endpoint), at = start_of(&space, cursor);
+	uint32_t total = space.n * space.n_snat;
 	uint32_t bound = total < PROBES ? total : PROBES;
 	struct search s = {.is = TAKEN};
 	struct candidate c[GROUP];
 	bool leap = false;
 
-	if (cursor->used >= total)
+	if (is_used_up(&space, cursor->used))
 		return -EADDRNOTAVAIL;
 	// The first alone: it is nearly always good, and a group would fetch seven buckets for nothing.
 	for (uint32_t n = 0, group = 1; n < bound; n += group, group = GROUP) {
@@ -217,8 +264,8 @@ int snat_propose(struct flow_table *t, uint8_t family, uint32_t endpoint, uint32
 		if (group > bound - n)
 			group = bound - n;
 		leap = n >= PROBES_NEAR && total > PROBES;
-		name_group(t, family, endpoint, &at, c, group, leap);
-		if (judge_group(t, family, endpoint, c, group, now, &s, &at))
+		name_group(&space, new->endpoint, &at, c, group, leap);
+		if (judge_group(&space, new->endpoint, c, group, now, &s, &at))
 			break;
 	}
 	cursor->index = at.index;

@@ -20,7 +20,7 @@ static struct flow_table *table(uint32_t capacity, uint8_t n_snat) {
 static int add(struct flow_table *t, uint8_t family, uint32_t n, uint32_t now, struct flow **f) {
 	const struct flow_key k = fixture_key(family, n, 1);
 
-	flow_port_prefetch(t, family, fullnat.endpoint); // a hint only
+	flow_port_prefetch(t, family, &fullnat); // a hint only
 	return fixture_create(t, &k, &fullnat, now, f);
 }
 
