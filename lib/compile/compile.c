@@ -258,6 +258,12 @@ const struct tables *compile_tables(const struct compile *c) {
 	return c->parts.tables;
 }
 
+void compile_set_rss(struct compile *c, const struct rss *const *by_port) {
+	fixed_set_rss(c, by_port);
+	points_touch_all(c);
+	c->endpoints_changed = true;
+}
+
 int compile_new_addresses(const struct compile *c, struct ip_addr **list) {
 	struct ip_addr *copy = malloc((c->n_new_addresses + 1) * sizeof(*copy));
 

@@ -44,6 +44,9 @@ int compile_update(struct compile *c, struct model *m, uint64_t now, const struc
 		   struct compile_garbage **garbage);
 void compile_free(struct compile_garbage *g);
 const struct tables *compile_tables(const struct compile *c); // the newest snapshot
+// What is known of the RSS of each of the site's ports (NULL: nothing), once the devices run and before the workers do. The next compile_update()
+// makes a snapshot with it.
+void compile_set_rss(struct compile *c, const struct rss *const *by_port);
 
 // --- for people ---
 

@@ -232,6 +232,21 @@ uint32_t fixed_hold_nexthop(const struct compile *c, const struct ip_addr *addr,
 	return id;
 }
 
+uint32_t fixed_port_towards(const struct compile *c, const struct ip_addr *addr) {
+	uint32_t i = lpm_find(c->route_map, addr);
+
+	return i == LPM_NONE ? 0 : c->routes[i].port;
+}
+
+void fixed_set_rss(struct compile *c, const struct rss *const *by_port) {
+	c->rss_in = by_port[0];
+	for (uint32_t i = 0; i < c->site->n_ports; i++) {
+		c->ports[i].rss = by_port[i];
+		if (by_port[i] == NULL || c->rss_in == NULL || !rss_is_same(by_port[i], c->rss_in))
+			c->rss_in = NULL;
+	}
+}
+
 bool fixed_is_default_gateway(const struct compile *c, uint32_t nexthop) {
 	for (uint32_t i = 0; i < c->n_routes; i++)
 		if (c->routes[i].is_default && c->routes[i].nexthop == nexthop)

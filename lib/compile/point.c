@@ -19,6 +19,11 @@ void points_touch(struct compile *c, const struct side *s) {
 		touch(c, s->members[i]->point);
 }
 
+void points_touch_all(struct compile *c) {
+	for (struct point *p = c->points; p != NULL; p = p->hh.next)
+		touch(c, p);
+}
+
 static struct point *create(struct compile *c, const struct place *place, int *error) {
 	struct point *p = calloc(1, sizeof(*p));
 
@@ -86,11 +91,22 @@ static void choose_frontend(const struct point *p, struct endpoint_ref *ref, uin
 	*oldest = n == 0 ? 0 : stays ? p->oldest : first;
 }
 
+// Where fullnat's answers come in, and their part of the class there.
+static void set_way_back(const struct compile *c, const struct point *p, struct endpoint_ref *ref) {
+	const struct rss *r;
+
+	ref->port = fixed_port_towards(c, &p->place.addr) & (TABLES_MAX_PORTS - 1);
+	r = c->ports[ref->port].rss;
+	if (r != NULL)
+		ref->rss_part = rss_endpoint_part(r, &p->place.addr, p->place.port) & (RSS_MAX_RETA - 1);
+}
+
 static void settle(struct compile *c, struct point *p) {
 	struct endpoint_ref ref;
 
 	memset(&ref, 0, sizeof(ref)); // compared as bytes below
 	ref.id = p->id;
+	set_way_back(c, p, &ref);
 	for (const struct member *m = p->members; m != NULL; m = m->next) {
 		ref.fullnat |= m->side->mode == TABLES_FULLNAT;
 		ref.dnat |= m->side->mode == TABLES_DNAT && m->side->n_fronts > 0;

@@ -133,6 +133,7 @@ static void fill_tables(const struct compile *c, struct tables *t, const struct 
 		.route_map = c->route_map,
 		.routes = c->routes,
 		.ports = c->ports,
+		.rss_in = c->rss_in,
 		.n_snat4 = (uint8_t)site->n_snat4,
 		.n_snat6 = (uint8_t)site->n_snat6,
 		.n_ports = (uint16_t)site->n_ports,

@@ -121,6 +121,7 @@ struct compile {
 	uint32_t n_routes;
 	struct lpm *route_map;
 	struct tables_port *ports;
+	const struct rss *rss_in;
 
 	// The arrays that workers read.
 	struct frontend *frontends;
@@ -186,6 +187,9 @@ struct local_ref local_ref_of(const struct compile *c, const struct local *l);
 // The next hop of a backend, held; TABLES_NO_ID and *reason when there is none.
 uint32_t fixed_hold_nexthop(const struct compile *c, const struct ip_addr *addr,
 			    const char **reason);
+// The port that leads towards an address; 0 where none does.
+uint32_t fixed_port_towards(const struct compile *c, const struct ip_addr *addr);
+void fixed_set_rss(struct compile *c, const struct rss *const *by_port);
 bool fixed_is_default_gateway(const struct compile *c, uint32_t nexthop);
 
 // side.c: one service of one family
@@ -209,6 +213,7 @@ struct point *point_join(struct compile *c, const struct place *place, struct me
 			 int *error);
 void point_leave(struct compile *c, struct member *m);
 void points_touch(struct compile *c, const struct side *s);
+void points_touch_all(struct compile *c);
 void points_settle(struct compile *c); // refs of those touched
 void points_commit(struct compile *c);
 void owners_settle(struct compile *c);

@@ -7,11 +7,13 @@ uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self)
 	case WAY_IN:
 		if (k->frontend.mode == TABLES_DSR && !k->by_address)
 			return self;
+		if (tables_is_receivers(t, k->frontend))
+			return tables_rss_owner(t, &t->frontends[k->key.id], k->key.addr, k->key.port);
 		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
 	case WAY_BACK_DNAT:
 		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
 	case WAY_BACK_SNAT:
-		return tables_port_owner(t, k->snat_port);
+		return tables_back_owner(t, k->p.family, k->endpoint, k->snat_index, k->snat_port);
 	default:
 		return self;
 	}
@@ -26,6 +28,13 @@ void move_packet(struct worker *w, struct packet *k, uint16_t owner) {
 		worker_flush(w);
 }
 
+// The device has chosen the owner. Behind options or extension headers it may not find the ports.
+static bool is_at_owner(const struct tables *t, const struct packet *k) {
+	bool plain = k->p.l4 - k->p.l3 == (k->p.family == 4 ? 20 : 40);
+
+	return k->way == WAY_IN && plain && tables_is_receivers(t, k->frontend);
+}
+
 void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {
 	if (t->workers == 1)
 		return;
@@ -33,7 +42,7 @@ void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uin
 		struct packet *k = &pkt[i];
 		uint16_t owner;
 
-		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over)
+		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over || is_at_owner(t, k))
 			continue;
 		owner = owner_of(t, k, w->id);
 		if (owner != w->id)

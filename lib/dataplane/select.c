@@ -81,6 +81,8 @@ static int create(struct worker *w, const struct tables *t, struct packet *k) {
 
 	if (n.back == FLOW_BACK_ENTRY && is_held_without_entry(w, t, k, n.endpoint))
 		return -EADDRINUSE;
+	if (n.back == FLOW_BACK_SNAT)
+		set_own_ports(w, t, &n);
 	ret = flow_create(w->flows, &k->key, k->hash, &n, w->now, &k->flow);
 	if (ret == 0 && n.back == FLOW_BACK_SNAT) {
 		const struct flow_record *r = flow_record(w->flows, k->p.family, k->flow);

@@ -87,6 +87,17 @@ static inline bool is_forwarded(const struct packet *k) {
 	return k->fate == FATE_ONWARD && k->way != WAY_ASIDE && !is_dropped(k);
 }
 
+// fullnat: the ports that this worker may draw towards n->endpoint, so that it gets the answers (tables_back_owner).
+static inline void set_own_ports(const struct worker *w, const struct tables *t, struct flow_new *n) {
+	const struct endpoint_ref *ref;
+
+	if (w->ports == NULL)
+		return;
+	ref = &t->endpoints[n->endpoint].ref;
+	n->ports = w->ports[ref->port];
+	n->rss_part = ref->rss_part;
+}
+
 static inline bool is_tcp_start(const struct packet *k) { // SYN without ACK
 	return k->p.protocol == 6 && (k->p.tcp_flags & (PARSE_TCP_SYN | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
 }

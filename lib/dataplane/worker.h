@@ -126,6 +126,8 @@ struct worker {
 	struct rte_mempool *pool; // of packets it makes
 	struct flow_table *flows;
 	struct affinity_table *affinity; // NULL: none
+	// Its SNAT ports where answers are expected on a port (the index) whose RSS is known; each NULL, or all: slices.
+	const struct flow_ports *const *ports;
 	uint16_t n_queues;
 	struct worker_queue queues[64];
 	struct rte_ring *in[WORKERS_MAX];  // by sender; flows that are ours

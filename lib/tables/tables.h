@@ -24,6 +24,7 @@
 #include "maglev/maglev.h"
 #include "net/addr.h"
 #include "net/lpm.h"
+#include "net/rss.h"
 #include "tables/tuple_map.h"
 
 #define TABLES_MAX_FRONTENDS (1u << 18) // ids fit FLOW_ID_BITS; see docs/configuration.md for what a user sees
@@ -59,8 +60,10 @@ struct endpoint_ref {
 		dnat : 1,           // some dnat service leads here
 		ambiguous : 1,      // ... through more than one frontend
 		owner_by_address : 1, // of dnat's way back
-		fullnat : 1;
-	uint32_t frontend;          // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
+		fullnat : 1,
+		port : 4;           // that the route leads through: fullnat's answers are expected there
+	uint32_t frontend : 20,     // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
+		rss_part : RSS_CLASS_BITS; // of fullnat's answers from it, where that port's RSS is known
 };
 
 struct endpoint { // by id
@@ -120,7 +123,9 @@ struct tables_port {
 	struct mac_addr mac;
 	uint16_t mtu, vlan; // vlan 0: untagged
 	struct ip_addr addr4, addr6; // first address of the family, family 0: none; sources of ARP, ND and ICMP
+	const struct rss *rss;       // NULL: not known. Set once, before the first worker runs
 };
+_Static_assert(TABLES_MAX_PORTS <= 1 << 4, "endpoint_ref.port");
 
 struct tables {
 	uint64_t generation;
@@ -136,6 +141,7 @@ struct tables {
 	const struct lpm *route_map; // -> index into routes
 	const struct route *routes;
 	const struct tables_port *ports;
+	const struct rss *rss_in;    // all ports' RSS, where it is known and the same on each; else NULL
 	struct ip_addr snat4[TABLES_MAX_SNAT], snat6[TABLES_MAX_SNAT];
 	uint8_t n_snat4, n_snat6;
 	uint16_t n_ports, workers;
@@ -165,8 +171,8 @@ static inline uint64_t tables_client_hash(const uint64_t salt[2], uint8_t family
 	return tables_mix(h ^ salt[1], 0x94d049bb133111ebu);
 }
 
-// The worker that owns a client's flow: by its address and port, or by its address alone. Both directions of dnat and the way in of fullnat
-// ask it; fullnat's way back asks tables_port_owner(). dsr without affinity belongs to whoever receives it.
+// The worker that owns a client's flow: by its address and port, or by its address alone. Both directions of dnat ask it, and the way in of
+// what tables_is_receivers() denies; fullnat's way back asks tables_back_owner().
 static inline uint16_t tables_owner(const struct tables *t, uint8_t family, const uint32_t client[4], uint16_t port,
 				    bool by_address) {
 	uint64_t h = tables_client_hash(t->owner_salt, family, client, by_address ? 0 : port);
@@ -174,8 +180,25 @@ static inline uint16_t tables_owner(const struct tables *t, uint8_t family, cons
 	return (uint16_t)(((h >> 32) * t->workers) >> 32);
 }
 
-static inline uint16_t tables_port_owner(const struct tables *t, uint16_t snat_port) {
-	return (uint16_t)(snat_port % t->workers);
+// Flows that belong to whoever receives their packets from a client: dsr, and fullnat where all ports spread packets alike. In fullnat that is as
+// much a function of the packet, tables_rss_owner(), but the device has computed it already.
+static inline bool tables_is_receivers(const struct tables *t, struct frontend_ref f) {
+	return (f.mode == TABLES_DSR || (f.mode == TABLES_FULLNAT && t->rss_in != NULL)) && !f.owner_by_address;
+}
+
+static inline uint16_t tables_rss_owner(const struct tables *t, const struct frontend *f, const uint32_t client[4], uint16_t port) {
+	return rss_worker_of(t->rss_in, f->family, client, f->addr.b, port, f->port);
+}
+
+// The worker that owns an answer from an endpoint to an SNAT address, and so the only one that draws this port towards it: by the RSS of
+// the port where answers are expected, wherever this one came in; else SNAT port mod workers.
+static inline uint16_t tables_back_owner(const struct tables *t, uint8_t family, struct endpoint_ref e, uint8_t snat_index,
+					 uint16_t snat_port) {
+	const struct rss *r = t->ports[e.port].rss;
+
+	if (r == NULL)
+		return (uint16_t)(snat_port % t->workers);
+	return rss_worker_back(r, family, e.rss_part, snat_index, snat_port);
 }
 
 // The hash that chooses a new flow's backend: equal on all appliances with equal hashSeed. With affinity the client's port doesn't count.
