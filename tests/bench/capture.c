@@ -70,7 +70,7 @@ static int write_flows(struct writer *w, struct error *err) {
 	if (flows == NULL)
 		return error_set(err, -ENOMEM, "out of memory for %u flows", n);
 	for (uint32_t i = 0; i < n; i++)
-		write_flow(w, flows[i]);
+		write_flow(w, w->options->first + flows[i]);
 	free(flows);
 	if (pcap_dump_flush(w->dumper) < 0)
 		return error_set(err, -EIO, "%s: not written whole", w->options->file);

@@ -70,6 +70,8 @@ static bool read_word(struct options *o, const char *key, const char *value) {
 		o->backends = (uint32_t)n;
 	else if (strcmp(key, "services") == 0 && n > 0)
 		o->services = (uint32_t)n;
+	else if (strcmp(key, "first") == 0)
+		o->first = (uint32_t)n;
 	else if (strcmp(key, "worker") == 0)
 		o->worker = (uint32_t)n;
 	else if (strcmp(key, "workers") == 0 && n > 0)

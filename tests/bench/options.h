@@ -26,6 +26,7 @@ struct options {
 	uint64_t count;           // packets a pass
 	uint32_t backends;        // control: of a service
 	uint32_t services;        // control
+	uint32_t first;           // capture: number of the first flow
 	uint32_t worker, workers; // capture: only flows that this one of so many owns
 	unsigned cpu;
 };

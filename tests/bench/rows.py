@@ -96,7 +96,7 @@ def forward():
         yield Row("forward", "dsr", proto="tcp", flows=flows, what="syn")
     for mode in ("dsr", "fullnat"):
         yield Row("forward", mode, proto="udp", workers=2)
-        yield Row("forward", mode, proto="udp", workers=2, what="mixed")
+    yield Row("forward", "fullnat", proto="udp", workers=2, what="mixed")  # each file has flows of both workers: hand-over
 
 
 def control():
@@ -114,8 +114,9 @@ def control():
                               ("cycles_while", "cycles a packet", "packet-while")):
         yield Row("control", what=f"expire/1000000/{name}", unit=unit, value=value, flows=1_000_000,
                   words={"what": "expire", "mode": "fullnat", "proto": "udp", "flows": 1_000_000})
-    for what, unit in (("cpu", "percent of a core"), ("first-packet/p50", "us"), ("first-packet/p99", "us")):
-        yield Row("control", what=f"idle/{what}", unit=unit, value=what)
+    for device in ("tap", "af_packet"):  # with receive interrupts, and without
+        for value, unit in (("cpu", "percent of a core"), ("first-packet-p50", "us"), ("first-packet-p99", "us")):
+            yield Row("control", what=f"idle/{device}/{value}", unit=unit, value=value)
 
 
 def everything():
@@ -158,12 +159,8 @@ def hugepages(rows):
         if row.kind in ("pipeline", "limit") or row.name.startswith("control/memory"):
             need = max(need, (table_mib(row) + 512) // 2)
         elif row.kind == "forward":
-            need = max(need, (2 * row.flows * 448 + CAPACITY * 154 * row.workers >> 21) + 320)
+            need = max(need, (2 * row.flows * 512 + max(CAPACITY, 2 * row.flows) * 154 >> 21) + 400)
     return need
-
-
-def from_name(name):
-    return next((r for r in everything() if r.name == name), None)
 
 
 def same_but(row, **changes):

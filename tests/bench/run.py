@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import forward
+import idle
 import machine
 import plot
 import rows
@@ -45,10 +47,15 @@ def chosen(args):
     return found
 
 
+def leave(*_):
+    sys.exit(143)
+
+
 class Program:
     """sluice-bench: raw figures of one row a run."""
 
     def __init__(self, args):
+        self.build = args.build
         self.path = args.build / "tests/bench/sluice-bench"
         self.passes = args.passes or 5
         self.count = 1_000_000 if args.quick else 4_000_000
@@ -121,7 +128,7 @@ def measure_control(program, row):
         raw = program.packets(rows.same_but(row, kind="pipeline", what=None))
         raw["table_mib"] = raw.get("table_bytes", 0) / 2**20
     elif row.what.startswith("idle/"):
-        raw = forward.idle(program)
+        raw = idle.measure(row.what.split("/")[1], program)
     else:
         raw = program.run("control", **row.words)
     result["valid"] = raw["valid"] and row.value in raw
@@ -176,6 +183,7 @@ def main():
     elif args.list:
         print(*(r.name for r in chosen(args)), sep="\n")
     else:
+        signal.signal(signal.SIGTERM, leave) # what runs is ended, what was made is removed
         started = time.monotonic()
         out = json.loads(Path(args.source).read_text()) if args.source else measure(args)
         show(args, out)
