@@ -66,6 +66,8 @@ def explain(bench, error):
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name.startswith("test_")]
     where = "".join(f"{Path(f.filename).name}:{f.lineno}: {f.line}\n" for f in frames)
     text = f"{where}{error}" if isinstance(error, beds.LabError) else where + "".join(traceback.format_exception(error))
+    if bench.cluster is not None and not bench.cluster.sluice.process.running():
+        text += f"\nsluiced is dead, status {bench.cluster.sluice.process.popen.returncode}"
     if bench.cluster is not None and "its log ends" not in text:
         text += "\nsluiced's log ends:\n" + bench.cluster.sluice.process.log()[-2000:]
     return text
