@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "flow/affinity.h"
+#include "flow/ports.h"
 
 static struct flow_config flow_config_of(const struct config *c, uint16_t worker, uint64_t secret) {
 	const struct site_timeouts *t = &c->site.timeouts;
@@ -240,6 +241,7 @@ kube:
 void appliance_destroy(struct appliance *a) {
 	dataplane_disconnect(&a->dp);
 	destroy_workers(a);
+	free(a->snat_ports);
 	publish_destroy(a->publish);
 	compile_destroy(a->compile);
 	neighbor_destroy(a->neighbors);
@@ -274,6 +276,26 @@ static void announce(struct appliance *a, const struct tables *t) {
 	}
 	if (n >= 0)
 		free(fresh);
+}
+
+int appliance_set_rss(struct appliance *a, const struct rss *const *by_port) {
+	uint16_t workers = a->dp.n_workers, ports = a->dp.n_ports;
+	struct flow_ports *p = calloc((size_t)workers * ports, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	a->snat_ports = p;
+	for (uint16_t w = 0; w < workers; w++) {
+		for (uint16_t i = 0; i < ports; i++, p++) {
+			if (by_port[i] == NULL)
+				continue;
+			flow_ports_init(p, by_port[i], w);
+			a->snat_ports_of[w][i] = p;
+		}
+		a->workers[w]->ports = a->snat_ports_of[w];
+	}
+	compile_set_rss(a->compile, by_port);
+	return 0;
 }
 
 static void free_garbage(void *garbage) {

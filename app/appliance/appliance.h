@@ -52,6 +52,8 @@ struct appliance {
 	struct dataplane dp;
 	struct worker *workers[SITE_MAX_WORKERS];
 	struct memory flow_memory[SITE_MAX_WORKERS], affinity_memory[SITE_MAX_WORKERS];
+	struct flow_ports *snat_ports; // of each worker on each port; NULL: slices
+	const struct flow_ports *snat_ports_of[SITE_MAX_WORKERS][TABLES_MAX_PORTS];
 	uint64_t neighbors_due, reclaim_due; // ms
 };
 
@@ -66,6 +68,8 @@ int appliance_load(struct appliance *a, const char *path, manifests_report_fn re
 int appliance_configure(struct appliance *a, const struct config_services *s);
 // Objects -> tables, published. Returns 1 when workers get a new snapshot, 0 when nothing changed for them, -ENOMEM (call again later).
 int appliance_apply(struct appliance *a, uint64_t now_ms);
+// The RSS of each port, NULL where it is not known, kept; before the workers start. The next appliance_apply() follows it. Errors: -ENOMEM.
+int appliance_set_rss(struct appliance *a, const struct rss *const *by_port);
 // What workers reported and what is due: neighbours, grace periods. Returns the number of events handled.
 uint32_t appliance_step(struct appliance *a, uint64_t now_ms);
 // Give a command to a worker. False: its queue is full.

@@ -195,8 +195,8 @@ int show_ports(json_t *body, FILE *out) {
 		{"DRIVER", "driver", KIND_PLAIN}, {"MAC", "mac", KIND_PLAIN},
 		{"LINK", "link", KIND_LINK},      {">MTU", "mtu", KIND_PLAIN},
 		{">VLAN", "vlan", KIND_PLAIN},    {"ADDRESSES", "addresses", KIND_PLAIN},
-		{">RX", "rx", KIND_COUNT},        {">TX", "tx", KIND_COUNT},
-		{">DROPS", "drops", KIND_COUNT},
+		{"RSS", "rss", KIND_PLAIN},       {">RX", "rx", KIND_COUNT},
+		{">TX", "tx", KIND_COUNT},        {">DROPS", "drops", KIND_COUNT},
 	};
 
 	return show_items(body, columns, DIM(columns), out);

@@ -39,6 +39,8 @@ static int open_port(struct devices *d, const struct config *c, uint16_t i, stru
 		.mac = p->has_mac ? &p->mac : NULL,
 		.mtu = p->mtu,
 		.workers = d->n_workers,
+		// Queues of port i begin at worker i (dataplane_queue_worker): entry e leads to worker e mod workers on every port.
+		.first_queue = (uint16_t)((d->n_workers - i % d->n_workers) % d->n_workers),
 	};
 	char mac[MAC_STR];
 	int ret = port_open(&d->ports[i], &s, err);

@@ -15,6 +15,7 @@
 #include "dataplane/device.h"
 #include "port/memory.h"
 #include "port/port.h"
+#include "rss.h"
 
 struct devices {
 	uint16_t n_ports, n_workers;
@@ -24,6 +25,7 @@ struct devices {
 	struct rte_mempool *worker_pools[SITE_MAX_WORKERS]; // of the packets that a worker makes
 	unsigned worker_cpus[SITE_MAX_WORKERS];
 	enum hugepages hugepages;
+	struct rss_port rss[SITE_MAX_PORTS]; // known once the devices have started
 	struct device_io io;
 };
 

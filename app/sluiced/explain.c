@@ -79,7 +79,10 @@ static bool tell_classify(struct story *y) {
 static void tell_own(struct story *y) {
 	const struct explain *e = y->e;
 
-	if (y->any)
+	if (!y->any && tables_is_receivers(y->t, e->frontend))
+		tell(y, "own", "rss", "worker %u of %u, to which the ports' RSS leads it", e->owner,
+		     y->t->workers);
+	else if (y->any)
 		tell(y, "own", "received-by",
 		     "worker %u; in %s a flow belongs to the worker that receives it", e->owner,
 		     mode_name(e));

@@ -4,7 +4,7 @@
 //     arguments, configuration, CPUs, memory      nothing is touched until all of it is good
 //     event loop (signals wait in it)  socket     a second daemon on the same socket ends here
 //     EAL, ports, pools   appliance   objects     tables are ready before the first packet
-//     ports receive   workers                     READY=1
+//     ports receive   their RSS   workers         READY=1
 //     control_run()                               until a signal
 //     STOPPING=1; then everything back up this list
 #include <errno.h>
@@ -94,6 +94,24 @@ static int start_socket(struct sluiced *s, struct error *err) {
 	return ret;
 }
 
+// Once the devices say how they spread packets, and while nobody reads the tables.
+static int learn_rss(struct sluiced *s, struct error *err) {
+	const struct rss *known[SITE_MAX_PORTS] = {NULL};
+	bool any = false;
+
+	for (uint16_t i = 0; i < s->devices.n_ports; i++) {
+		struct rss_port *r = &s->devices.rss[i];
+
+		rss_learn(r, &s->devices.ports[i], i, s->config, &s->appliance.dp);
+		known[i] = r->is_known ? &r->rss : NULL;
+		any |= r->is_known;
+	}
+	if (any && (appliance_set_rss(&s->appliance, known) < 0 ||
+		    appliance_apply(&s->appliance, control_now()) < 0))
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 // --- the ladder ---
 
 static int run(struct sluiced *s, struct error *err) {
@@ -117,7 +135,9 @@ static int run(struct sluiced *s, struct error *err) {
 	ret = devices_start(&s->devices, err);
 	if (ret < 0)
 		goto appliance;
-	ret = start_workers(s, err);
+	ret = learn_rss(s, err);
+	if (ret == 0)
+		ret = start_workers(s, err);
 	if (ret < 0)
 		goto ports;
 	notify_systemd("READY=1");

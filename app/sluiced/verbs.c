@@ -228,7 +228,8 @@ static json_t *port_addresses(const struct site_port *p) {
 	return list;
 }
 
-static json_t *port_row(const struct site_port *site, const struct port *p) {
+static json_t *port_row(const struct site_port *site, const struct port *p,
+			const struct rss_port *rss) {
 	struct port_stats n = {0};
 	struct port_link link;
 	char mac[MAC_STR];
@@ -244,11 +245,12 @@ static json_t *port_row(const struct site_port *site, const struct port *p) {
 			  (json_int_t)n.rx_errors, "rxNoBuffer", (json_int_t)n.rx_no_mbuf,
 			  "txErrors", (json_int_t)n.tx_errors);
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:i, s:o, s:o, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:i, s:s, s:s, s:o, s:o, s:o}",
 		"name", site->name, "device", site->device, "driver", p->driver, "profile",
 		p->profile.name, "mac", mac_format(&p->mac, mac), "link", link.up ? "up" : "down",
 		"mbps", (int)link.mbps, "mtu", p->mtu, "vlan", site->vlan, "addresses",
-		port_addresses(site), "rxQueues", p->n_rx_queues, "txQueues", p->n_tx_queues, "rx",
+		port_addresses(site), "rxQueues", p->n_rx_queues, "txQueues", p->n_tx_queues, "rss",
+		rss->is_known ? "verified" : "slice", "rssReason", rss->is_known ? "" : rss->why, "rx",
 		rx, "tx", tx, "drops", drops);
 }
 
@@ -258,7 +260,8 @@ static void verb_ports(void *ctx, struct mgmt_request *r) {
 
 	for (uint16_t i = 0; i < s->devices.n_ports; i++)
 		json_array_append_new(items,
-				      port_row(&s->config->site.ports[i], &s->devices.ports[i]));
+				      port_row(&s->config->site.ports[i], &s->devices.ports[i],
+					       &s->devices.rss[i]));
 	mgmt_reply(r, verbs_items(items));
 }
 

@@ -213,6 +213,7 @@ static int settle(struct port *p, const struct port_settings *s, bool has_profil
 	if (ret < 0)
 		return ret;
 	p->burst = p->profile.burst;
+	p->first_queue = s->first_queue;
 	choose_queues(p, &info, s->workers);
 	choose_rss(p, &info);
 	ret = configure(p, &info, s, err);

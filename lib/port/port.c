@@ -42,7 +42,7 @@ static void set_filters(struct port *p) {
 		 p->name);
 }
 
-// Entry i leads to queue i mod queues: known, and the same after every start.
+// Entry i leads to queue first_queue + i, mod queues: known, and the same after every start.
 static void spread_reta(const struct port *p, uint16_t size) {
 	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
 	int ret;
@@ -54,7 +54,8 @@ static void spread_reta(const struct port *p, uint16_t size) {
 	for (uint16_t i = 0; i < size; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ull << (i % RTE_ETH_RETA_GROUP_SIZE);
 		reta[i / RTE_ETH_RETA_GROUP_SIZE]
-			.reta[i % RTE_ETH_RETA_GROUP_SIZE] = i % p->n_rx_queues;
+			.reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+			(uint16_t)((p->first_queue + i) % p->n_rx_queues);
 	}
 	ret = rte_eth_dev_rss_reta_update(p->id, reta, size);
 	if (ret < 0)

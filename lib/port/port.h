@@ -39,7 +39,8 @@ struct port_settings {
 	const struct mac_addr *mac; // NULL: the device's
 	uint16_t mtu;
 	uint16_t workers;
-	bool wants_rx_intr; // workers sleep when idle
+	uint16_t first_queue; // of a redirection table that we write: entry i leads to queue first_queue + i
+	bool wants_rx_intr;   // workers sleep when idle
 };
 
 struct port {
@@ -58,6 +59,7 @@ struct port {
 	char device[256]; // as given
 	char driver[PORT_DRIVER];
 	uint64_t rss_types; // what the device hashes, 0: no RSS
+	uint16_t first_queue;
 	struct profile profile;
 };
 
@@ -87,6 +89,19 @@ void port_pools_destroy(struct port_pools *p);
 // profile will want at most.
 uint64_t port_pool_bytes(const struct profile *profile, uint16_t n_ports, uint16_t mtu,
 			 uint16_t workers, uint32_t held);
+
+#define PORT_MAX_RETA 512
+
+struct port_rss { // as a started device says
+	uint8_t key[64];
+	uint8_t key_len;
+	uint16_t reta_size;
+	uint16_t queue[PORT_MAX_RETA]; // of each entry
+	bool hashes_ports[2];          // IPv4, IPv6: TCP and UDP by both addresses and both ports
+};
+
+// After port_start(). Errors: -ENOTSUP, *why then says what is missing.
+int port_rss_read(const struct port *p, struct port_rss *out, const char **why);
 
 struct port_link {
 	bool up;
