@@ -29,6 +29,8 @@ NAMES = {
     **{f"new{i}": (f"10.0.0.{30 + i}", f"fd00:10::{30 + i}") for i in range(1, 10)},  # hosts without a static entry
 }
 
+BY_ADDRESS = {address: name for name, pair in NAMES.items() for address in pair}
+
 MACS = {
     "wan": "02:00:00:00:00:01",
     "lan": "02:00:00:00:00:02",
@@ -76,7 +78,7 @@ def address(name, family):
 
 def name_of(text):
     """The name of an address, for messages; the address itself where it has none."""
-    return next((name for name, pair in NAMES.items() if text in pair), text)
+    return BY_ADDRESS.get(text, text)
 
 
 def mac_of(text):

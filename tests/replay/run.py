@@ -27,17 +27,17 @@ def difference(results):
     return None
 
 
-def run_one(name, program, top, verbose):
+def run_one(name, program, top, options):
     """None, or what went wrong and where the captures are."""
-    function, parameters, workers = suite.load()[name]
+    v = suite.load()[name]
     results = []
-    for n in workers:
+    for n in v.workers if v.ends or options.all else v.workers[-1:]:
         directory = Path(top) / name.replace("/", ".") / f"workers-{n}"
         directory.mkdir(parents=True)
-        c = case.Case(program, directory, workers=n, **parameters)
+        c = case.Case(program, directory, v.family, v.mode, n)
         try:
-            function(c)
-            c.finish()
+            v.function(c)
+            c.finish(n == v.workers[-1] and not v.heavy and (v.first or options.all))
             if c.result:
                 results.append((n, c.decisions()))
         except (case.Failed, text.Bad) as e:
@@ -48,7 +48,7 @@ def run_one(name, program, top, verbose):
     wrong = difference(results) if len(results) == 2 else None
     if wrong:
         return f"{wrong}\n  captures, configuration, command: {directory.parent}"
-    if not verbose:
+    if not options.verbose:
         shutil.rmtree(directory.parent, ignore_errors=True)
     return None
 
@@ -58,7 +58,9 @@ def options():
     p.add_argument("build", nargs="?", help="a build directory; the output is then TAP")
     p.add_argument("--replay", help="the program, in place of a build directory")
     p.add_argument("--case", action="append", default=[], help="only cases whose name contains this; may be repeated")
-    p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--all", action="store_true", default=os.environ.get("SLUICE_LONG") == "1",
+                   help="every case with every number of workers, and twice")
+    p.add_argument("--jobs", type=int, default=2 * len(os.sched_getaffinity(0)))
     p.add_argument("--list", action="store_true", help="only name the cases")
     p.add_argument("-v", "--verbose", action="store_true", help="say how long each took, keep the files of all")
     return p.parse_args()
@@ -83,6 +85,7 @@ def report(tap, verbose, name, wrong, seconds):
 def main():
     o = options()
     names = [n for n in suite.load() if not o.case or any(c in n for c in o.case)]
+    names.sort(key=lambda n: not suite.load()[n].heavy)
     if o.list:
         print(*names, sep="\n")
         return 0
@@ -93,7 +96,7 @@ def main():
     top = tempfile.mkdtemp(prefix="sluice-replay-")
     failed = 0
     with concurrent.futures.ProcessPoolExecutor(o.jobs) as pool:
-        jobs = {pool.submit(timed, n, os.path.abspath(program), top, o.verbose): n for n in names}
+        jobs = {pool.submit(timed, n, os.path.abspath(program), top, o): n for n in names}
         for job in concurrent.futures.as_completed(jobs):
             wrong, seconds = job.result()
             failed += wrong is not None

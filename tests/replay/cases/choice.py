@@ -53,7 +53,7 @@ def the_choice_does_not_depend_on_history(t):
     t.require(choices(other, 300) == one, "the way to the same backends changed choices")
 
 
-@case(mode=("fullnat", "dnat"))
+@case(mode=("fullnat", "dnat"), heavy=True)
 def removing_a_backend_moves_few_choices_of_the_others(t):
     t.service("web", proto="UDP", backends=ALL)
     before = choices(t, 3000)
@@ -87,7 +87,7 @@ def modes_choose_alike(t):
         t.require(choices(other, 200) == one, f"{mode} chooses otherwise than dsr")
 
 
-@case(family=(4, 6))
+@case(family=(4, 6), heavy=True)
 def a_hundred_backends_stay_within_two_percent_of_their_share_or_chance(t):
     hosts = [f"10.0.0.{100 + n}" if t.family == 4 else f"fd00:10::{100 + n}" for n in range(100)]
     t.hosts({host: f"02:00:00:00:0f:{n:02x}" for n, host in enumerate(hosts)})

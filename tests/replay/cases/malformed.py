@@ -102,6 +102,9 @@ def ipv4_options_are_carried(t):
         t.play(f"""
             wan> client:{40000 + n} > vip2:53 UDP len=20 ipopt={option}
             lan< $s{n}:$p{n} > b1:5353 UDP len=20
+        """)
+    for n, option in enumerate(every):
+        t.play(f"""
             lan> b1:5353 > $s{n}:$p{n} UDP len=20 ipopt={option}
             wan< vip2:53 > client:{40000 + n} UDP len=20
         """)
@@ -114,10 +117,14 @@ def ipv4_options_are_carried(t):
 @case(family=6, mode=("fullnat", "dnat"))
 def ipv6_extension_headers_are_carried(t):
     t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, backends="b1")
-    for n, chain in enumerate(("hbh", "dst", "hbh,dst", "hbh,dst,rh:0,dst", "rh:0", "dst,dst,dst")):
+    every = ("hbh", "dst", "hbh,dst", "hbh,dst,rh:0,dst", "rh:0", "dst,dst,dst")
+    for n, chain in enumerate(every):
         t.play(f"""
             wan> client:{40000 + n} > vip2:53 UDP len=20 ext={chain}
             lan< $s{n}:$p{n} > b1:5353 UDP len=20
+        """)
+    for n, chain in enumerate(every):
+        t.play(f"""
             lan> b1:5353 > $s{n}:$p{n} UDP len=20 ext={chain}
             wan< vip2:53 > client:{40000 + n} UDP len=20
         """)

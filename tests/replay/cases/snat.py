@@ -43,7 +43,7 @@ def several_addresses_are_used(t):
     t.require(len(set(got)) == 2000, "source and port are not unique")
 
 
-@case(workers=(1,))
+@case(workers=(1,), heavy=True)
 def one_address_gives_fifty_thousand_flows_to_each_of_two_backends(t):
     t.config["dataplane"]["flowsPerWorker"] = 262144
     t.service("dns", proto="UDP", port=53, to=53, backends="b1")
