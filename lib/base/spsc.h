@@ -52,4 +52,15 @@ static inline bool spsc_pop(struct spsc *q, void *value) {
 	return true;
 }
 
+// By either side; true may be out of date at once.
+static inline bool spsc_is_empty(const struct spsc *q) {
+	return __atomic_load_n(&q->tail, __ATOMIC_RELAXED) == __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
+}
+
+// By the producer: slots that are free at least.
+static inline uint32_t spsc_room(const struct spsc *q) {
+	return q->mask + 1 -
+	       (__atomic_load_n(&q->head, __ATOMIC_RELAXED) - __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE));
+}
+
 #endif

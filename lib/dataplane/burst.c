@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One burst through all stages, and the end of each packet. The whole packet path is the list of calls in worker_burst().
+// One burst through all stages, and the end of each packet. The whole packet path is worker_burst():
+// the short way for what is usual (lane.c), then the stages, one call each, for the rest.
 #include "dataplane/stages.h"
 
 void packet_drop(struct worker *w, struct packet *k, enum reason reason) {
@@ -65,7 +66,7 @@ static void tell(struct worker *w, const struct tables *t, const struct packet *
 			tell_verdict(w, t, &pkt[i]);
 }
 
-void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+static void stages(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
 	struct packet *pkt = w->burst;
 
 	burst_begin(pkt, m, n, handed_over);
@@ -83,5 +84,16 @@ void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m,
 	burst_finish(w, pkt, n);
 	if (w->dp->trace != NULL)
 		tell(w, t, pkt, n);
+}
+
+void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+	struct rte_mbuf *rest[BURST];
+
+	if (!w->dp->stages_only) {
+		n = lane_burst(w, t, m, n, handed_over, rest);
+		m = rest;
+	}
+	if (n > 0)
+		stages(w, t, m, n, handed_over);
 	bump(&w->counters.bursts, 1);
 }

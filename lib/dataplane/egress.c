@@ -23,35 +23,45 @@ void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, cons
 	memcpy(l2 + len - 2, &ethertype, 2);
 }
 
-static void flush_port(struct worker *w, uint16_t port) {
+// To the device. Counted by the worker that hands it over, whoever made it ready.
+static uint16_t send_burst(struct worker *w, uint16_t port, struct tx_buffer *b) {
+	uint64_t all = 0, unsent = 0;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < b->n; i++)
+		all += rte_pktmbuf_pkt_len(b->m[i]);
+	sent = w->dp->io.send(w->dp->io.ctx, w, port, b->m, b->n);
+	for (uint16_t i = sent; i < b->n; i++)
+		unsent += rte_pktmbuf_pkt_len(b->m[i]);
+	bump(&w->counters.tx_packets, sent);
+	bump(&w->counters.tx_bytes, all - unsent);
+	return sent;
+}
+
+// To another worker; what the ring does not take is the caller's to drop. Never waits.
+static uint16_t push_burst(struct rte_ring *ring, struct worker *to, struct tx_buffer *b) {
+	uint16_t taken = (uint16_t)rte_ring_sp_enqueue_burst(ring, (void **)b->m, b->n, NULL);
+
+	worker_wake(to);
+	return taken;
+}
+
+void flush_port(struct worker *w, uint16_t port) {
 	struct tx_buffer *b = &w->tx[port];
 	uint16_t sender = w->dp->sender[port][w->id], sent;
-	uint64_t bytes = 0;
 
 	if (b->n == 0)
 		return;
-	for (uint16_t i = 0; i < b->n; i++)
-		bytes += rte_pktmbuf_pkt_len(b->m[i]);
-	if (sender == w->id)
-		sent = w->dp->io.send(w->dp->io.ctx, w, port, b->m, b->n);
-	else
-		sent = (uint16_t)rte_ring_sp_enqueue_burst(w->tx_out[sender], (void **)b->m, b->n, NULL);
+	sent = sender == w->id ? send_burst(w, port, b) : push_burst(w->tx_out[sender], w->dp->workers[sender], b);
 	if (sent < b->n) {
 		bump(&w->counters.drops[sender == w->id ? REASON_TX_FULL : REASON_HANDOVER_FULL], (uint64_t)(b->n - sent));
 		rte_pktmbuf_free_bulk(&b->m[sent], (unsigned)(b->n - sent));
 	}
-	bump(&w->counters.tx_packets, sent);
-	bump(&w->counters.tx_bytes, bytes);
 	b->n = 0;
 }
 
 void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port) {
-	struct tx_buffer *b = &w->tx[port];
-
-	m->port = port;
-	b->m[b->n++] = m;
-	if (b->n == BURST)
-		flush_port(w, port);
+	push_frame(w, m, port);
 }
 
 static void flush_moves(struct worker *w, uint16_t owner) {
@@ -60,7 +70,7 @@ static void flush_moves(struct worker *w, uint16_t owner) {
 
 	if (b->n == 0)
 		return;
-	sent = (uint16_t)rte_ring_sp_enqueue_burst(w->out[owner], (void **)b->m, b->n, NULL);
+	sent = push_burst(w->out[owner], w->dp->workers[owner], b);
 	bump(&w->counters.handed_over, sent);
 	if (sent < b->n) {
 		bump(&w->counters.drops[REASON_HANDOVER_FULL], (uint64_t)(b->n - sent));

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// An lcore's loop: poll, work, send, say that nothing is held of the tables; and what it does while there is nothing to do.
+// An lcore's loop: poll, work, send, say that nothing is held of the tables.
 #include <rte_cycles.h>
-#include <rte_pause.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
 #include "dataplane/stages.h"
 
-#define SPINS 256        // empty loops before the first sleep
-#define SLEEP_MAX_US 500 // the first packet after a silence waits that long at most
+#define TIMER_SLACK_NS 1000 // sleeps of microseconds end on time; the kernel's default is 50,000
 
 struct clock { // milliseconds out of the TSC, without a division a loop
 	uint64_t start, next, step, ms;
@@ -42,30 +40,12 @@ static uint32_t poll_queues(struct worker *w, const struct tables *t) {
 	return total;
 }
 
-// Longer and longer sleeps while nothing comes; the first packet ends them.
-static void rest(struct worker *w, uint32_t *empty) {
-	uint32_t doublings = (*empty - SPINS) / 4, us;
-
-	us = doublings > 9 ? SLEEP_MAX_US : 1u << doublings;
-	publish_offline(w->dp->publish, w->id);
-	usleep(us > SLEEP_MAX_US ? SLEEP_MAX_US : us);
-	publish_online(w->dp->publish, w->id);
-}
-
-static void idle(struct worker *w, uint32_t *empty) {
-	(*empty)++;
-	bump(&w->counters.idle_loops, 1);
-	if (w->idle == WORKER_SLEEP && *empty > SPINS)
-		rest(w, empty);
-	else if (w->idle != WORKER_BUSY)
-		rte_pause();
-}
-
 int worker_run(void *worker) {
 	struct worker *w = worker;
 	struct clock clock = {.start = rte_rdtsc(), .step = rte_get_tsc_hz() / 1000};
-	uint32_t empty = 0;
 
+	if (w->idle == WORKER_SLEEP)
+		prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	publish_online(w->dp->publish, w->id);
 	while (!__atomic_load_n(&w->dp->stop, __ATOMIC_RELAXED)) {
 		const struct tables *t = publish_read(w->dp->publish);
@@ -79,9 +59,9 @@ int worker_run(void *worker) {
 		worker_flush(w);
 		publish_quiescent(w->dp->publish, w->id);
 		if (n > 0)
-			empty = 0;
+			worker_rouse(w);
 		else
-			idle(w, &empty);
+			worker_idle(w);
 	}
 	worker_drop_held(w, publish_read(w->dp->publish), REASON_STOPPING);
 	worker_flush(w);

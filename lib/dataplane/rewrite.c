@@ -5,6 +5,10 @@
 #define TCP_MSS_OVERHEAD4 40 // IP and TCP headers
 #define TCP_MSS_OVERHEAD6 60
 
+void clamp_mss(const struct tables *t, uint16_t port, uint8_t family, uint8_t *l4, uint16_t l4_len) {
+	rewrite_clamp_mss(l4, l4_len, (uint16_t)(t->ports[port].mtu - (family == 4 ? TCP_MSS_OVERHEAD4 : TCP_MSS_OVERHEAD6)));
+}
+
 static inline void nat(struct packet *k, const struct rewrite_end *src, const struct rewrite_end *dst) {
 	uint8_t *l3 = k->data + k->p.l3;
 	uint16_t l4 = (uint16_t)(k->p.l4 - k->p.l3);
@@ -65,9 +69,7 @@ void stage_rewrite(const struct tables *t, struct packet *pkt, uint16_t n) {
 		if (!is_forwarded(k) || k->frontend.mode == TABLES_DSR)
 			continue;
 		if (k->p.tcp_flags & PARSE_TCP_SYN)
-			rewrite_clamp_mss(k->data + k->p.l4, k->p.l4_len,
-					  (uint16_t)(t->ports[k->port].mtu -
-						     (k->p.family == 4 ? TCP_MSS_OVERHEAD4 : TCP_MSS_OVERHEAD6)));
+			clamp_mss(t, k->port, k->p.family, k->data + k->p.l4, k->p.l4_len);
 		if (k->way == WAY_IN)
 			rewrite_in(t, k);
 		else

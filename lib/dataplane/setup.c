@@ -11,16 +11,20 @@ uint16_t dataplane_queue_worker(const struct dataplane *dp, uint16_t port, uint1
 	return (uint16_t)((port + queue) % dp->n_workers);
 }
 
-static struct rte_ring *make_ring(const struct dataplane *dp, const char *what, unsigned from, unsigned to) {
+// On the node of the worker that empties it, or anywhere.
+static struct rte_ring *make_ring(const struct dataplane *dp, const char *what, const struct worker *from, const struct worker *to) {
+	const unsigned flags = RING_F_SP_ENQ | RING_F_SC_DEQ;
 	char name[RTE_RING_NAMESIZE];
+	struct rte_ring *r;
 
-	snprintf(name, sizeof(name), "%s_%u_%u", what, from, to);
-	return rte_ring_create(name, dp->ring_size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "%s_%u_%u", what, from->id, to->id);
+	r = rte_ring_create(name, dp->ring_size, to->socket, flags);
+	return r != NULL ? r : rte_ring_create(name, dp->ring_size, SOCKET_ID_ANY, flags);
 }
 
 static int connect_pair(struct dataplane *dp, struct worker *from, struct worker *to) {
-	to->in[from->id] = from->out[to->id] = make_ring(dp, "own", from->id, to->id);
-	to->tx_in[from->id] = from->tx_out[to->id] = make_ring(dp, "tx", from->id, to->id);
+	to->in[from->id] = from->out[to->id] = make_ring(dp, "own", from, to);
+	to->tx_in[from->id] = from->tx_out[to->id] = make_ring(dp, "tx", from, to);
 	return from->out[to->id] == NULL || from->tx_out[to->id] == NULL ? -ENOMEM : 0;
 }
 

@@ -75,8 +75,24 @@ void tell_verdict(struct worker *w, const struct tables *t, const struct packet 
 void send_request(struct worker *w, const struct tables *t, const struct neighbor_request *r);
 void send_announcement(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *addr);
 
+// Nothing was to be done in a loop; something was.
+void worker_idle(struct worker *w);
+void worker_rouse(struct worker *w);
+
 static inline void bump(uint64_t *counter, uint64_t n) { // one writer, many readers
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+void flush_port(struct worker *w, uint16_t port);
+
+// send_frame() for the packet path.
+static inline void push_frame(struct worker *w, struct rte_mbuf *m, uint16_t port) {
+	struct tx_buffer *b = &w->tx[port];
+
+	m->port = port;
+	b->m[b->n++] = m;
+	if (b->n == BURST)
+		flush_port(w, port);
 }
 
 static inline bool is_dropped(const struct packet *k) { // ended with a drop's reason, whether freed yet or not

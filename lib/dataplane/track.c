@@ -2,12 +2,6 @@
 // Stage track: the packet's flow, found by the client's half on the way in and by the backend's on the way back.
 #include "dataplane/stages.h"
 
-bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen, uint32_t service) {
-	const struct backend *b = &t->backends[backend];
-
-	return b->gen == gen && b->service == service && (backend_state(b) & BACKEND_LIVE);
-}
-
 static bool is_onward(const struct packet *k) {
 	return k->fate == FATE_ONWARD && k->reason == REASON_NONE && k->way != WAY_ASIDE;
 }

@@ -67,6 +67,10 @@ struct command {
 struct worker_io {
 	uint16_t (*send)(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m, uint16_t n);
 	uint16_t (*receive)(void *ctx, struct worker *w, uint16_t port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+	// For workers that sleep. wait: until a packet may be there or worker_wake(): true; or the time is over: false. arm: let packets end
+	// the next wait.
+	bool (*wait)(void *ctx, struct worker *w, uint32_t us);
+	void (*arm)(void *ctx, struct worker *w);
 	void *ctx;
 };
 
@@ -79,7 +83,7 @@ struct verdict {
 typedef void worker_trace(void *ctx, const struct tables *t, const struct verdict *v);
 
 struct worker_counters { // the worker writes, anyone may read (each word loaded and stored relaxed)
-	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, handed_over, answered, answers_limited, bursts, idle_loops;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, handed_over, answered, answers_limited, bursts, idle_loops, naps;
 	uint64_t affinity_evicted;
 	uint64_t drops[REASON_DROPS];
 };
@@ -114,6 +118,7 @@ struct dataplane {
 	worker_trace *trace; // NULL but in a replay
 	void *trace_ctx;
 	int trace_offset;    // of the mbuf's dynamic field
+	bool stages_only;    // a replay may leave out the short way: the result must be the same
 	uint32_t ring_size;  // of each ring between two workers, a power of two
 	// Written by control.
 	bool stop;           // workers: stop receiving, drain, return
@@ -136,6 +141,9 @@ struct worker {
 	struct spsc *events;   // up
 	struct spsc *commands; // down
 	uint8_t idle;          // enum worker_idle
+	uint8_t waits_for;     // enum worker_waits
+	int wake_fd;           // an eventfd, for a worker that sleeps
+	int socket;            // NUMA node of its memory and rings, SOCKET_ID_ANY: any
 
 	// Its own.
 	_Alignas(64) uint64_t now_ms;
@@ -149,11 +157,18 @@ struct worker {
 	uint16_t n_held;
 	uint64_t cause; // trace of the packet at hand, for packets made in answer to it
 	struct job *job;
+	uint16_t silence; // empty loops since the last packet, up to when it sleeps
+	uint8_t naps;     // sleeps since, up to the longest
+	bool armed;
 	struct worker_counters counters;
 	struct tx_buffer tx[TABLES_MAX_PORTS];
 	struct tx_buffer move[WORKERS_MAX];
 	struct held held[WORKER_HOLD];
 	struct packet burst[BURST];
+	struct lane lanes[BURST];
+
+	// It sets, who gives it something reads and clears: worker_wake().
+	_Alignas(64) bool asleep;
 };
 
 // --- set-up, control thread ---
@@ -182,6 +197,15 @@ void worker_drop_held(struct worker *w, const struct tables *t, enum reason reas
 int worker_run(void *worker);
 
 enum worker_idle { WORKER_BUSY, WORKER_PAUSE, WORKER_SLEEP };
+// What ends a sleep before its time, beside worker_wake(): nothing, the interrupts of some queues, or of all.
+enum worker_waits { WORKER_TIME, WORKER_SOME_INTERRUPTS, WORKER_INTERRUPTS };
+
+// --- any thread ---
+
+// After something was put into a ring of the worker: it may be asleep. A system call only then.
+void worker_wake(struct worker *w);
+// Control: give it a command. False: its queue is full.
+bool worker_command(struct worker *w, const struct command *c);
 
 // --- for tracing ---
 int dataplane_trace_init(struct dataplane *dp); // registers the mbuf field

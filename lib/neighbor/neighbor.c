@@ -22,25 +22,11 @@ enum state {
 	LIMBO,   // given up; readers may still hold the id
 };
 
-struct entry {
-	// Workers read; control writes (word whole), addr and port only while no reader can reach the entry.
-	uint64_t word;
-	uint8_t used; // workers set it, control clears it
-	uint8_t state, tries;
-	uint16_t port;
+struct neighbor_entry { // what only control reads and writes, but for addr: fixed while a reader can reach the entry
 	struct ip_addr addr;
-	// Control only.
+	uint8_t state, tries;
 	uint32_t holds;
 	uint64_t due, confirmed, limbo; // ms, ms, number of the giving up
-};
-
-struct neighbor_table {
-	struct entry *entries;
-	uint32_t *slots; // 0: empty, DELETED, or id + FIRST
-	uint32_t max, mask, high; // high: entries ever used
-	uint64_t secret, changes, limbo;
-	neighbor_send *send;
-	void *ctx;
 };
 
 enum { EMPTY, DELETED, FIRST };
@@ -64,8 +50,14 @@ static uint32_t hash(const struct neighbor_table *t, uint16_t port, uint8_t fami
 	return (uint32_t)(h >> 32);
 }
 
-static bool is_entry_of(const struct entry *e, uint16_t port, uint8_t family, const uint32_t addr[4]) {
-	return e->port == port && e->addr.family == family && memcmp(e->addr.b, addr, family == 4 ? 4 : 16) == 0;
+static struct neighbor_hot *hot_of(const struct neighbor_table *t, const struct neighbor_entry *e) {
+	return &t->hot[e - t->entries];
+}
+
+static bool is_entry_of(const struct neighbor_table *t, uint32_t id, uint16_t port, uint8_t family, const uint32_t addr[4]) {
+	const struct neighbor_entry *e = &t->entries[id];
+
+	return t->hot[id].port == port && e->addr.family == family && memcmp(e->addr.b, addr, family == 4 ? 4 : 16) == 0;
 }
 
 // The slot of an entry, or NEIGHBOR_NONE. *room: where it would be put.
@@ -75,7 +67,7 @@ static uint32_t find_slot(const struct neighbor_table *t, uint16_t port, uint8_t
 	for (uint32_t n = 0; n <= t->mask; n++) {
 		uint32_t i = (start + n) & t->mask, value = load_slot(t, i);
 
-		if (value >= FIRST && is_entry_of(&t->entries[value - FIRST], port, family, addr))
+		if (value >= FIRST && is_entry_of(t, value - FIRST, port, family, addr))
 			return i;
 		if (value < FIRST && free_slot == NEIGHBOR_NONE)
 			free_slot = i;
@@ -97,8 +89,9 @@ struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_s
 		slots *= 2;
 	*t = (struct neighbor_table){.max = max, .mask = slots - 1, .secret = secret, .send = send, .ctx = ctx};
 	t->entries = calloc(max, sizeof(*t->entries));
+	t->hot = calloc(max, sizeof(*t->hot));
 	t->slots = calloc(slots, sizeof(*t->slots));
-	if (t->entries == NULL || t->slots == NULL) {
+	if (t->entries == NULL || t->hot == NULL || t->slots == NULL) {
 		neighbor_destroy(t);
 		return NULL;
 	}
@@ -108,15 +101,16 @@ struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_s
 void neighbor_destroy(struct neighbor_table *t) {
 	if (t == NULL)
 		return;
+	free(t->hot);
 	free(t->entries);
 	free(t->slots);
 	free(t);
 }
 
-static void store_word(struct neighbor_table *t, struct entry *e, uint64_t word) {
-	if (e->word == word)
+static void store_word(struct neighbor_table *t, struct neighbor_entry *e, uint64_t word) {
+	if (hot_of(t, e)->word == word)
 		return;
-	__atomic_store_n(&e->word, word, __ATOMIC_RELAXED);
+	__atomic_store_n(&hot_of(t, e)->word, word, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->changes, t->changes + 1, __ATOMIC_RELEASE);
 }
 
@@ -145,17 +139,17 @@ static void clear_slot(struct neighbor_table *t, uint32_t i) {
 	}
 }
 
-static void give_up(struct neighbor_table *t, struct entry *e) {
+static void give_up(struct neighbor_table *t, struct neighbor_entry *e) {
 	uint32_t addr[4];
 
 	memcpy(addr, e->addr.b, sizeof(addr));
-	clear_slot(t, find_slot(t, e->port, e->addr.family, addr, NULL));
+	clear_slot(t, find_slot(t, hot_of(t, e)->port, e->addr.family, addr, NULL));
 	e->state = LIMBO;
 	e->due = UINT64_MAX;
 	e->limbo = ++t->limbo;
 }
 
-static struct entry *take_free(struct neighbor_table *t) {
+static struct neighbor_entry *take_free(struct neighbor_table *t) {
 	if (t->high < t->max)
 		return &t->entries[t->high++];
 	for (uint32_t i = 0; i < t->max; i++)
@@ -167,7 +161,7 @@ static struct entry *take_free(struct neighbor_table *t) {
 // The table is full: an unheld entry that leads nowhere goes to limbo, for the next one who asks.
 static void make_room(struct neighbor_table *t) {
 	for (uint32_t i = 0; i < t->high; i++) {
-		struct entry *e = &t->entries[i];
+		struct neighbor_entry *e = &t->entries[i];
 
 		if (e->holds == 0 && (e->state == FAILED || e->state == NONE)) {
 			give_up(t, e);
@@ -176,7 +170,7 @@ static void make_room(struct neighbor_table *t) {
 	}
 }
 
-static struct entry *find(const struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
+static struct neighbor_entry *find(const struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
 	uint32_t words[4], id;
 
 	memcpy(words, addr->b, sizeof(words));
@@ -184,8 +178,8 @@ static struct entry *find(const struct neighbor_table *t, uint16_t port, const s
 	return id == NEIGHBOR_NONE ? NULL : &t->entries[id];
 }
 
-static struct entry *find_or_make(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
-	struct entry *e = find(t, port, addr);
+static struct neighbor_entry *find_or_make(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
+	struct neighbor_entry *e = find(t, port, addr);
 	uint32_t words[4], room;
 
 	if (e != NULL)
@@ -197,13 +191,14 @@ static struct entry *find_or_make(struct neighbor_table *t, uint16_t port, const
 	}
 	memcpy(words, addr->b, sizeof(words));
 	find_slot(t, port, addr->family, words, &room);
-	*e = (struct entry){.state = NONE, .port = port, .addr = *addr, .due = UINT64_MAX};
+	*e = (struct neighbor_entry){.state = NONE, .addr = *addr, .due = UINT64_MAX};
+	*hot_of(t, e) = (struct neighbor_hot){.port = port};
 	store_slot(t, room, (uint32_t)(e - t->entries) + FIRST);
 	return e;
 }
 
 uint32_t neighbor_hold(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
-	struct entry *e = find_or_make(t, port, addr);
+	struct neighbor_entry *e = find_or_make(t, port, addr);
 
 	if (e == NULL)
 		return NEIGHBOR_NONE;
@@ -212,14 +207,14 @@ uint32_t neighbor_hold(struct neighbor_table *t, uint16_t port, const struct ip_
 }
 
 void neighbor_release(struct neighbor_table *t, uint32_t id) {
-	struct entry *e = &t->entries[id];
+	struct neighbor_entry *e = &t->entries[id];
 
 	if (--e->holds == 0 && (e->state == NONE || e->state == FAILED))
 		e->due = 0; // given up by the next run
 }
 
 int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac) {
-	struct entry *e = find_or_make(t, port, addr);
+	struct neighbor_entry *e = find_or_make(t, port, addr);
 
 	if (e == NULL)
 		return -1;
@@ -229,24 +224,24 @@ int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip
 	return 0;
 }
 
-static void ask(struct neighbor_table *t, struct entry *e, uint64_t now, bool unicast) {
-	struct neighbor_request r = {.port = e->port, .has_mac = unicast, .target = e->addr};
+static void ask(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now, bool unicast) {
+	struct neighbor_request r = {.port = hot_of(t, e)->port, .has_mac = unicast, .target = e->addr};
 
 	if (unicast)
-		r.mac = mac_of(e->word);
+		r.mac = mac_of(hot_of(t, e)->word);
 	e->tries++;
 	e->due = now + ASK_MS;
 	t->send(t->ctx, &r);
 }
 
-static void start_asking(struct neighbor_table *t, struct entry *e, uint64_t now) {
+static void start_asking(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now) {
 	e->state = ASKED;
 	e->tries = 0;
 	ask(t, e, now, false);
 }
 
 void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, uint64_t now) {
-	struct entry *e = find_or_make(t, port, addr);
+	struct neighbor_entry *e = find_or_make(t, port, addr);
 
 	if (e == NULL)
 		return;
@@ -254,39 +249,39 @@ void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr
 		start_asking(t, e, now);
 }
 
-static void confirm(struct neighbor_table *t, struct entry *e, const struct mac_addr *mac, uint64_t now) {
+static void confirm(struct neighbor_table *t, struct neighbor_entry *e, const struct mac_addr *mac, uint64_t now) {
 	e->state = KNOWN;
 	e->confirmed = now;
 	e->due = now + PROBE_MS;
-	__atomic_store_n(&e->used, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&hot_of(t, e)->used, 0, __ATOMIC_RELAXED);
 	store_word(t, e, word_of(mac));
 }
 
 bool neighbor_heard(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac, bool answer,
 		    uint64_t now) {
-	struct entry *e = find(t, port, addr);
+	struct neighbor_entry *e = find(t, port, addr);
 	bool known;
 
 	if (e == NULL || e->state == STATIC || (mac->b[0] & 1))
 		return false;
-	known = e->word & NEIGHBOR_KNOWN;
+	known = hot_of(t, e)->word & NEIGHBOR_KNOWN;
 	if (!answer && !known && e->state != ASKED)
 		return false;
-	if (!answer && e->word == word_of(mac))
+	if (!answer && hot_of(t, e)->word == word_of(mac))
 		return false; // it has said nothing new, and not to us
 	confirm(t, e, mac, now);
 	return !known;
 }
 
-static void fail(struct neighbor_table *t, struct entry *e, uint64_t now) {
+static void fail(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now) {
 	e->state = FAILED;
 	e->confirmed = now; // when it failed
 	e->due = e->holds == 0 ? now + FAILED_MS : UINT64_MAX;
 	store_word(t, e, NEIGHBOR_FAILED);
 }
 
-static void grow_old(struct neighbor_table *t, struct entry *e, uint64_t now) {
-	if (__atomic_load_n(&e->used, __ATOMIC_RELAXED)) {
+static void grow_old(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now) {
+	if (__atomic_load_n(&hot_of(t, e)->used, __ATOMIC_RELAXED)) {
 		e->state = PROBING;
 		e->tries = 0;
 		ask(t, e, now, true);
@@ -299,7 +294,7 @@ static void grow_old(struct neighbor_table *t, struct entry *e, uint64_t now) {
 	}
 }
 
-static void run_entry(struct neighbor_table *t, struct entry *e, uint64_t now) {
+static void run_entry(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now) {
 	switch (e->state) {
 	case ASKED:
 		if (e->tries < TRIES)
@@ -328,7 +323,7 @@ uint64_t neighbor_run(struct neighbor_table *t, uint64_t now) {
 	uint64_t next = UINT64_MAX;
 
 	for (uint32_t i = 0; i < t->high; i++) {
-		struct entry *e = &t->entries[i];
+		struct neighbor_entry *e = &t->entries[i];
 
 		if (e->state == FREE || e->state == LIMBO)
 			continue;
@@ -361,23 +356,11 @@ uint32_t neighbor_ids(const struct neighbor_table *t) {
 }
 
 uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id) {
-	return id < t->high ? t->entries[id].word : 0;
-}
-
-uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
-	struct entry *e = &t->entries[id];
-
-	if (!__atomic_load_n(&e->used, __ATOMIC_RELAXED))
-		__atomic_store_n(&e->used, 1, __ATOMIC_RELAXED);
-	return __atomic_load_n(&e->word, __ATOMIC_RELAXED);
+	return id < t->high ? t->hot[id].word : 0;
 }
 
 const struct ip_addr *neighbor_addr(const struct neighbor_table *t, uint32_t id) {
 	return &t->entries[id].addr;
-}
-
-uint16_t neighbor_port(const struct neighbor_table *t, uint32_t id) {
-	return t->entries[id].port;
 }
 
 uint64_t neighbor_changes(const struct neighbor_table *t) {

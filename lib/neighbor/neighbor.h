@@ -27,8 +27,6 @@
 #define NEIGHBOR_KNOWN (UINT64_C(1) << 48)  // the word's MAC is valid
 #define NEIGHBOR_FAILED (UINT64_C(1) << 49) // asked in vain
 
-struct neighbor_table;
-
 // What the table wants sent: a request for `target` on `port`, to `mac` (unicast probe) when has_mac, else to all.
 struct neighbor_request {
 	uint16_t port;
@@ -37,6 +35,24 @@ struct neighbor_request {
 	struct ip_addr target;
 };
 typedef void neighbor_send(void *ctx, const struct neighbor_request *r);
+
+// What workers read of an entry for each packet.
+struct neighbor_hot {
+	uint64_t word; // control: rw, workers: ro
+	uint16_t port; // fixed while the id is reachable
+	uint8_t used;  // workers set it, control clears it
+};
+
+struct neighbor_table {
+	struct neighbor_hot *hot; // by id
+	// neighbor.c's own.
+	struct neighbor_entry *entries; // by id
+	uint32_t *slots;                // of the map: empty, deleted, or an id
+	uint32_t max, mask, high;       // high: entries ever used
+	uint64_t secret, changes, limbo;
+	neighbor_send *send;
+	void *ctx;
+};
 
 // max entries (at least 16). NULL: out of memory.
 struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_send *send, void *ctx);
@@ -70,10 +86,20 @@ uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id);
 // The id for (port, address), or NEIGHBOR_NONE.
 uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family, const uint32_t addr[4]);
 // The word of an entry; marks it used (a store only when it was not marked, so the line stays shared).
-uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id);
-// Address and port of an entry (they never change while its id is reachable).
+static inline uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
+	struct neighbor_hot *hot = (struct neighbor_hot *)(uintptr_t)&t->hot[id];
+
+	if (!__atomic_load_n(&hot->used, __ATOMIC_RELAXED))
+		__atomic_store_n(&hot->used, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&hot->word, __ATOMIC_RELAXED);
+}
+
+static inline uint16_t neighbor_port(const struct neighbor_table *t, uint32_t id) {
+	return t->hot[id].port;
+}
+
+// Address of an entry (it never changes while its id is reachable).
 const struct ip_addr *neighbor_addr(const struct neighbor_table *t, uint32_t id);
-uint16_t neighbor_port(const struct neighbor_table *t, uint32_t id);
 // Counts up whenever a word changed: who holds packets looks again only then.
 uint64_t neighbor_changes(const struct neighbor_table *t);
 
