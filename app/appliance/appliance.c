@@ -49,15 +49,15 @@ static int create_worker(struct appliance *a, uint16_t id, struct error *err) {
 	const struct appliance_settings *s = &a->settings;
 	struct flow_config f = flow_config_of(a->config, id, s->secret);
 	int socket = s->worker_cpus == NULL ? MEMORY_ANY_SOCKET : memory_cpu_node(s->worker_cpus[id]);
-	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
 	uint32_t capacity = affinity_capacity(a->config);
-	int ret;
+	struct worker *w;
+	int ret = memory_alloc(&a->worker_memory[id], sizeof(*w), socket, HUGEPAGES_OFF, s->touch, err);
 
-	if (w == NULL)
-		return error_set(err, -ENOMEM, "out of memory");
-	memset(w, 0, sizeof(*w));
-	a->workers[id] = w;
+	if (ret < 0)
+		return ret;
+	a->workers[id] = w = a->worker_memory[id].base;
 	w->id = id;
+	w->socket = socket;
 	w->dp = &a->dp;
 	w->pool = s->pools[id];
 	w->idle = (uint8_t)a->config->dataplane.idle;
@@ -77,7 +77,7 @@ static void destroy_workers(struct appliance *a) {
 	for (uint32_t i = 0; i < a->config->site.workers; i++) {
 		memory_free(&a->flow_memory[i]);
 		memory_free(&a->affinity_memory[i]);
-		free(a->workers[i]);
+		memory_free(&a->worker_memory[i]);
 		a->workers[i] = NULL;
 	}
 }
@@ -102,7 +102,7 @@ static int create_workers(struct appliance *a, struct error *err) {
 }
 
 bool appliance_command(struct appliance *a, uint16_t worker, const struct command *c) {
-	return spsc_push(a->workers[worker]->commands, c);
+	return worker_command(a->workers[worker], c);
 }
 
 // The worker that has a transmit queue on the port sends it.

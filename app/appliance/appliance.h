@@ -51,7 +51,7 @@ struct appliance {
 	struct publish *publish;
 	struct dataplane dp;
 	struct worker *workers[SITE_MAX_WORKERS];
-	struct memory flow_memory[SITE_MAX_WORKERS], affinity_memory[SITE_MAX_WORKERS];
+	struct memory worker_memory[SITE_MAX_WORKERS], flow_memory[SITE_MAX_WORKERS], affinity_memory[SITE_MAX_WORKERS];
 	struct flow_ports *snat_ports; // of each worker on each port; NULL: slices
 	const struct flow_ports *snat_ports_of[SITE_MAX_WORKERS][TABLES_MAX_PORTS];
 	uint64_t neighbors_due, reclaim_due; // ms

@@ -2,6 +2,8 @@
 // From device strings to queues that workers poll, and back.
 #include "devices.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "port/eal.h"
 
@@ -41,6 +43,7 @@ static int open_port(struct devices *d, const struct config *c, uint16_t i, stru
 		.workers = d->n_workers,
 		// Queues of port i begin at worker i (dataplane_queue_worker): entry e leads to worker e mod workers on every port.
 		.first_queue = (uint16_t)((d->n_workers - i % d->n_workers) % d->n_workers),
+		.wants_rx_intr = c->dataplane.idle == CONFIG_IDLE_SLEEP,
 	};
 	char mac[MAC_STR];
 	int ret = port_open(&d->ports[i], &s, err);
@@ -66,6 +69,19 @@ static struct rte_mempool *pool_for(const struct devices *d, unsigned cpu) {
 	if (node >= 0 && node < PORT_MAX_SOCKETS && d->pools.pool[node] != NULL)
 		return d->pools.pool[node];
 	return port_pool(&d->pools, &d->ports[0]);
+}
+
+// Packets would cross between the sockets twice: worth a line, never an error.
+static void check_nodes(const struct devices *d, uint16_t worker) {
+	int node = memory_cpu_node(d->worker_cpus[worker]);
+
+	for (uint16_t i = 0; i < d->n_ports; i++) {
+		if (d->ports[i].socket == node)
+			continue;
+		log_warn("worker %u: its CPU %u is on NUMA node %d, port %s on node %d: choose dataplane.cpus on the NIC's node",
+			 worker, d->worker_cpus[worker], node, d->ports[i].name, d->ports[i].socket);
+		return;
+	}
 }
 
 static int open_ports(struct devices *d, const struct config *c, struct error *err) {
@@ -104,8 +120,10 @@ int devices_open(struct devices *d, const struct config *c, const struct budget 
 		eal_fini();
 		return ret;
 	}
-	for (uint16_t i = 0; i < d->n_workers; i++)
+	for (uint16_t i = 0; i < d->n_workers; i++) {
 		d->worker_pools[i] = pool_for(d, d->worker_cpus[i]);
+		check_nodes(d, i);
+	}
 	return 0;
 }
 
@@ -117,21 +135,38 @@ void devices_attach(struct devices *d, struct dataplane *dp) {
 	device_attach(dp, &d->io);
 }
 
-int devices_start(struct devices *d, struct error *err) {
-	for (uint16_t i = 0; i < d->n_ports; i++) {
-		int ret = port_start(&d->ports[i], port_pool(&d->pools, &d->ports[i]), err);
-
-		if (ret < 0) {
-			devices_stop(d);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-void devices_stop(struct devices *d) {
+static void stop_ports(struct devices *d) {
 	for (uint16_t i = d->n_ports; i > 0; i--)
 		port_stop(&d->ports[i - 1]);
+}
+
+// What idle: sleep waits on, known only now.
+static int arm(struct devices *d, struct dataplane *dp, struct error *err) {
+	int ret;
+
+	for (uint16_t i = 0; i < d->n_ports; i++) {
+		d->io.ports[i].has_rx_intr = d->ports[i].has_rx_intr;
+		d->io.ports[i].rx_level = d->ports[i].profile.rx_level;
+	}
+	ret = device_arm(dp, &d->io);
+	return ret < 0 ? error_set(err, ret, "workers can't sleep: %s", strerror(-ret)) : 0;
+}
+
+int devices_start(struct devices *d, struct dataplane *dp, struct error *err) {
+	int ret = 0;
+
+	for (uint16_t i = 0; i < d->n_ports && ret == 0; i++)
+		ret = port_start(&d->ports[i], port_pool(&d->pools, &d->ports[i]), err);
+	if (ret == 0)
+		ret = arm(d, dp, err);
+	if (ret < 0)
+		stop_ports(d);
+	return ret;
+}
+
+void devices_stop(struct devices *d, struct dataplane *dp) {
+	device_disarm(dp, &d->io);
+	stop_ports(d);
 }
 
 void devices_close(struct devices *d) {

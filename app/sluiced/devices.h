@@ -32,8 +32,10 @@ struct devices {
 int devices_open(struct devices *d, const struct config *c, const struct budget *b,
 		 struct error *err);
 void devices_attach(struct devices *d, struct dataplane *dp);
-int devices_start(struct devices *d, struct error *err);
-void devices_stop(struct devices *d);
+// Between device_attach() and the workers' start; dp learns what idle workers wait on.
+int devices_start(struct devices *d, struct dataplane *dp, struct error *err);
+// After the workers' end.
+void devices_stop(struct devices *d, struct dataplane *dp);
 // Everything that held packets must be gone.
 void devices_close(struct devices *d);
 

@@ -132,7 +132,7 @@ static int run(struct sluiced *s, struct error *err) {
 	ret = control_load(s, err);
 	if (ret < 0)
 		goto appliance;
-	ret = devices_start(&s->devices, err);
+	ret = devices_start(&s->devices, &s->appliance.dp, err);
 	if (ret < 0)
 		goto appliance;
 	ret = learn_rss(s, err);
@@ -146,7 +146,7 @@ static int run(struct sluiced *s, struct error *err) {
 	notify_systemd("STOPPING=1");
 	stop_workers(s);
 ports:
-	devices_stop(&s->devices);
+	devices_stop(&s->devices, &s->appliance.dp);
 appliance:
 	verbs_fini(s);
 	control_unwatch(s);

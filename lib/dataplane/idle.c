@@ -47,7 +47,7 @@ static bool has_work(const struct worker *w) {
 	return !spsc_is_empty(w->commands);
 }
 
-// Short ones first, also with interrupts: the descriptor of one may be readable a moment before the packet is.
+// Short ones first, also with interrupts: a descriptor may be readable a moment before the packet.
 static uint32_t nap_us(struct worker *w) {
 	if (w->naps < NAP_DOUBLINGS)
 		return NAP_FIRST_US << w->naps++;
@@ -83,8 +83,8 @@ void worker_idle(struct worker *w) {
 		w->silence++;
 		rte_pause();
 	} else if (w->waits_for != WORKER_TIME && !w->armed) {
-		w->dp->io.arm(w->dp->io.ctx,
-			      w); // then another look: what came before has made no interrupt
+		// Then another look: what came before has made no interrupt.
+		w->dp->io.arm(w->dp->io.ctx, w);
 		w->armed = true;
 	} else {
 		nap(w);

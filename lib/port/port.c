@@ -78,12 +78,13 @@ int port_start(struct port *p, struct rte_mempool *pool, struct error *err) {
 	p->started = true;
 	set_filters(p);
 	spread_reta(p, info.reta_size);
-	p->has_rx_intr = p->has_rx_intr && rte_eth_dev_rx_intr_enable(p->id, 0) == 0 &&
-			 rte_eth_dev_rx_intr_disable(p->id, 0) == 0;
+	p->has_rx_intr = p->has_rx_intr &&
+			 (p->profile.rx_level || (rte_eth_dev_rx_intr_enable(p->id, 0) == 0 &&
+						  rte_eth_dev_rx_intr_disable(p->id, 0) == 0));
 	port_link(p, &link);
-	log_info("port %s: %s, %u receive and %u transmit queues of %u and %u, MTU %u, link %s",
+	log_info("port %s: %s, %u receive and %u transmit queues of %u and %u, MTU %u%s, link %s",
 		 p->name, p->driver, p->n_rx_queues, p->n_tx_queues, p->n_rx_desc, p->n_tx_desc,
-		 p->mtu, link.up ? "up" : "down");
+		 p->mtu, p->has_rx_intr ? ", receive interrupts" : "", link.up ? "up" : "down");
 	return 0;
 }
 

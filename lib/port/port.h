@@ -52,7 +52,8 @@ struct port {
 	uint16_t burst; // packets a receive call
 	int socket;     // NUMA node, 0 where the device has none
 	struct mac_addr mac;
-	bool has_rx_intr; // rte_eth_dev_rx_intr_enable() works on queue 0; known after port_start()
+	bool has_rx_intr; // wanted, and rte_eth_dev_rx_intr_enable() works on queue 0, or the profile
+			  // says "level"; known after port_start()
 	bool promiscuous; // frames to other MACs come in as well: the parser must drop them
 	bool started;
 	char name[PORT_NAME];
