@@ -36,7 +36,8 @@ static int read_hash(const struct port *p, const struct rte_eth_dev_info *info,
 	*why = "it hashes by another function than Toeplitz";
 	if (!is_toeplitz(&conf))
 		return -ENOTSUP;
-	out->key_len = info->hash_key_size;
+	// Where it doesn't tell, 40 as RSS has it; what the driver left unwritten is zero.
+	out->key_len = info->hash_key_size != 0 ? info->hash_key_size : 40;
 	out->hashes_ports[0] = has_all(conf.rss_hf,
 				       RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP);
 	out->hashes_ports[1] = has_all(conf.rss_hf,
