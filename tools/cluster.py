@@ -209,15 +209,15 @@ class Cluster:
             return ({b["address"] for b in mine if b["state"] == "ready"} == wanted
                     and {b["address"] for b in mine if b["state"] == "draining"} >= draining)
 
-        self.sluice.apply(f"{name}.json", objects, served)
         self.manifests[name] = objects
+        self.sluice.apply(f"{name}.json", objects, served)
+        self.sluice.wait(f"Service {name} to have its addresses", lambda: len(self.addresses(name)) == len(families))
         return self.addresses(name)
 
     def addresses(self, name):
+        """{family: address} as sluiced tells them; empty while it has none."""
         mine = [s for s in self.sluice.items("services") if s["namespace"] == "default" and s["name"] == name]
-        if not mine or not mine[0]["addresses"]:
-            raise LabError(f"Service {name} has no address: {mine}")
-        return {6 if ":" in a else 4: a for a in mine[0]["addresses"]}
+        return {6 if ":" in a else 4: a for a in (mine[0]["addresses"] if mine else [])}
 
     def forget(self):
         """Removes every Service."""
