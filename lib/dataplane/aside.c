@@ -106,7 +106,7 @@ static void answer(struct worker *w, const struct tables *t, struct packet *k) {
 static void take_in(struct worker *w, struct packet *k, const struct ip_addr *addr, const struct mac_addr *mac, bool is_answer) {
 	struct event e = {.type = EVENT_HEARD, .answer = is_answer, .port = k->m->port, .addr = *addr, .mac = *mac};
 
-	spsc_push(w->events, &e);
+	tell_control(w, &e, is_answer);
 	packet_drop(w, k, REASON_NEIGHBOR);
 }
 

@@ -4,6 +4,7 @@
 
 #define SWEEP_MS 4000 // a pass over the flow table
 #define COMMANDS_LOOP 16
+#define SEND_LOOP (8 * BURST) // of each ring: a packet that is ready to leave costs little, and to drop it would waste the most
 
 static void sweep(struct worker *w, uint64_t elapsed) {
 	uint32_t all = flow_buckets(w->flows);
@@ -27,6 +28,11 @@ void worker_tick(struct worker *w, const struct tables *t, uint64_t now_ms) {
 	sweep(w, elapsed);
 	if (w->n_held > 0)
 		hold_expire(w, t);
+}
+
+void tell_control(struct worker *w, const struct event *e, bool matters) {
+	if (matters || spsc_room(w->events) > WORKER_EVENTS / 2)
+		spsc_push(w->events, e);
 }
 
 static void command(struct worker *w, const struct tables *t, const struct command *c) {
@@ -59,30 +65,37 @@ static uint32_t run_commands(struct worker *w, const struct tables *t) {
 	return n;
 }
 
+static uint16_t take(struct rte_ring *ring, struct rte_mbuf **m) {
+	return ring == NULL ? 0 : (uint16_t)rte_ring_sc_dequeue_burst(ring, (void **)m, BURST, NULL);
+}
+
 static uint32_t send_for_others(struct worker *w) {
 	struct rte_mbuf *m[BURST];
 	uint32_t total = 0;
 
 	for (uint16_t i = 0; i < w->dp->n_workers; i++) {
-		unsigned n = w->tx_in[i] == NULL ? 0 : rte_ring_sc_dequeue_burst(w->tx_in[i], (void **)m, BURST, NULL);
-
-		for (unsigned j = 0; j < n; j++)
-			send_frame(w, m[j], m[j]->port);
-		total += n;
+		for (uint32_t sent = 0, n = BURST; n == BURST && sent < SEND_LOOP; sent += n) {
+			n = take(w->tx_in[i], m);
+			for (uint32_t j = 0; j < n; j++)
+				send_frame(w, m[j], m[j]->port);
+			total += n;
+		}
 	}
 	return total;
 }
 
+// All rings together get about as many bursts a loop as our own queues: who polls many hands over as much, and neither starves.
 static uint32_t take_own(struct worker *w, const struct tables *t) {
+	uint32_t bursts = 1 + w->n_queues / w->dp->n_workers, total = 0;
 	struct rte_mbuf *m[BURST];
-	uint32_t total = 0;
 
 	for (uint16_t i = 0; i < w->dp->n_workers; i++) {
-		unsigned n = w->in[i] == NULL ? 0 : rte_ring_sc_dequeue_burst(w->in[i], (void **)m, BURST, NULL);
-
-		if (n > 0)
-			worker_burst(w, t, m, (uint16_t)n, true);
-		total += n;
+		for (uint32_t b = 0, n = BURST; n == BURST && b < bursts; b++) {
+			n = take(w->in[i], m);
+			if (n > 0)
+				worker_burst(w, t, m, (uint16_t)n, true);
+			total += n;
+		}
 	}
 	return total;
 }

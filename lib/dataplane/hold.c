@@ -5,13 +5,13 @@
 static void ask_for(struct worker *w, uint16_t port, const struct ip_addr *addr) {
 	struct event e = {.type = EVENT_WANTED, .port = port, .addr = *addr};
 
-	spsc_push(w->events, &e); // when the queue is full the next packet asks again
+	tell_control(w, &e, false); // when it is not taken the next packet asks again
 }
 
 static enum fate hold(struct worker *w, struct held h, enum reason *reason) {
 	uint16_t same = 0;
 
-	for (uint16_t i = 0; i < w->n_held; i++)
+	for (uint16_t i = 0; i < w->n_held && w->n_held < WORKER_HOLD; i++)
 		same += w->held[i].port == h.port && ip_addr_eq(&w->held[i].addr, &h.addr);
 	if (w->n_held == WORKER_HOLD || same >= WORKER_HOLD_NEIGHBOR) {
 		*reason = REASON_NEIGHBOR_QUEUE;

@@ -32,7 +32,7 @@ int dataplane_connect(struct dataplane *dp) {
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
 		struct worker *w = dp->workers[i];
 
-		w->events = spsc_create(1024, sizeof(struct event));
+		w->events = spsc_create(WORKER_EVENTS, sizeof(struct event));
 		w->commands = spsc_create(1024, sizeof(struct command));
 		w->answer_tokens = WORKER_ANSWERS_SECOND;
 		w->cause = WORKER_NO_TRACE;

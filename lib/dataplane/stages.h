@@ -75,6 +75,9 @@ void tell_verdict(struct worker *w, const struct tables *t, const struct packet 
 void send_request(struct worker *w, const struct tables *t, const struct neighbor_request *r);
 void send_announcement(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *addr);
 
+// Up to control. Half of the queue is kept for what matters (answers to our requests): packets for hosts that don't answer, and other
+// hosts' talk, come at any rate. What finds no room comes again: the next packet asks, control asks three times.
+void tell_control(struct worker *w, const struct event *e, bool matters);
 // Nothing was to be done in a loop; something was.
 void worker_idle(struct worker *w);
 void worker_rouse(struct worker *w);

@@ -31,6 +31,7 @@
 #define WORKER_HOLD_NEIGHBOR 16   // and for one neighbour
 #define WORKER_HOLD_MS 3000       // at most
 #define WORKER_ANSWERS_SECOND 1000 // RST, ICMP errors: rate and depth of the token bucket
+#define WORKER_EVENTS 1024         // reports to control that may wait
 #define WORKERS_MAX 64
 
 struct worker;
