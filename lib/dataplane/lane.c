@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The short way: plain TCP and UDP packets that need nothing but their flow, in three passes over the burst.
+// The short way: plain TCP and UDP packets that need nothing but their flow, in four passes over the burst.
 //
-//     name      frame -> tuple -> frontend or endpoint -> hash -> the flow's bucket is on its way
+//     read      frame -> tuple; the frontend map's slot is on its way
+//     name      frontend or endpoint -> hash; the flow's bucket is on its way
 //     find      the flow; its backend is on its way
 //     deliver   backend -> next hop -> bytes -> transmit buffer
 //
@@ -103,21 +104,32 @@ LANE void prefetch(const struct worker *w, struct lane *l, const uint8_t family)
 	}
 }
 
-// Everything that can be said without the flow. False: for the stages.
-LANE bool name_packet(const struct worker *w, const struct tables *t, struct lane *l, uint32_t len, uint16_t l3, const uint8_t family) {
-	struct parsed p;
+// The bytes, and the slot where its frontend would be. False: for the stages.
+LANE bool read_packet(const struct tables *t, struct lane *l, uint32_t len, uint16_t l3, const uint8_t family) {
+	const struct parsed *p = &l->p;
+
+	if (!(family == 4 ? parse_plain4(&l->p, l->data, len, l3) : parse_plain6(&l->p, l->data, len, l3)) || p->ttl <= 1)
+		return false;
+	if (family == 4) {
+		l->hash = tuple_start4(t->frontend_map, p->dst[0], p->dst_port, p->protocol);
+		rte_prefetch0(&t->frontend_map->slots4[l->hash]);
+	} else {
+		l->hash = tuple_start6(t->frontend_map, p->dst, p->dst_port, p->protocol);
+		rte_prefetch0(&t->frontend_map->slots6[l->hash]);
+	}
+	return true;
+}
+
+// Everything else that can be said without the flow. False: for the stages.
+LANE bool name_packet(const struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
+	const struct parsed *p = &l->p;
+	uint32_t start = (uint32_t)l->hash;
 	bool in;
 
-	if (!(family == 4 ? parse_plain4(&p, l->data, len, l3) : parse_plain6(&p, l->data, len, l3)) || p.ttl <= 1)
-		return false;
 	l->key = (struct flow_key){.family = family, .kind = FLOW_FORWARD};
-	l->protocol = p.protocol;
-	l->tcp_flags = p.tcp_flags;
-	l->l3 = l3;
-	l->l3_len = p.l3_len;
-	in = family == 4 ? tuple_find4(t->frontend_map, p.dst[0], p.dst_port, p.protocol, &l->frontend) :
-			   tuple_find6(t->frontend_map, p.dst, p.dst_port, p.protocol, &l->frontend);
-	if (!(in ? name_in(w, t, l, &p, family) : name_back(w, t, l, &p, family)))
+	in = family == 4 ? tuple_find4_from(t->frontend_map, start, p->dst[0], p->dst_port, p->protocol, &l->frontend) :
+			   tuple_find6_from(t->frontend_map, start, p->dst, p->dst_port, p->protocol, &l->frontend);
+	if (!(in ? name_in(w, t, l, p, family) : name_back(w, t, l, p, family)))
 		return false;
 	prefetch(w, l, family);
 	return true;
@@ -150,16 +162,16 @@ LANE bool lane_route(const struct worker *w, const struct tables *t, struct lane
 		return false;
 	}
 	l->word = neighbor_word(w->dp->neighbors, nexthop);
-	return (l->word & NEIGHBOR_KNOWN) && l->l3_len <= t->ports[l->port].mtu;
+	return (l->word & NEIGHBOR_KNOWN) && l->p.l3_len <= t->ports[l->port].mtu;
 }
 
 LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end *src, const struct rewrite_end *dst) {
 	const uint16_t header = family == 4 ? 20 : 40;
 
-	if (l->protocol == 6)
-		rewrite_nat(l->data + l->l3, header, family, 6, src, dst);
+	if (l->p.protocol == 6)
+		rewrite_nat(l->data + l->p.l3, header, family, 6, src, dst);
 	else
-		rewrite_nat(l->data + l->l3, header, family, 17, src, dst);
+		rewrite_nat(l->data + l->p.l3, header, family, 17, src, dst);
 }
 
 LANE struct rewrite_end end_of(const void *addr, uint16_t port, const uint8_t family) {
@@ -196,10 +208,10 @@ LANE void rewrite_back(const struct tables *t, struct lane *l, const uint8_t fam
 // The Ethernet header: in place where nothing but addresses changes.
 LANE void put_l2(const struct tables_port *port, struct lane *l) {
 	uint64_t mac = rte_cpu_to_be_64(l->word << 16);
-	bool tag_stays = l->l3 == (port->vlan == 0 ? 14 : 18);
+	bool tag_stays = l->p.l3 == (port->vlan == 0 ? 14 : 18);
 
 	if (!tag_stays || port->vlan != 0) {
-		write_l2(port, l->m, l->l3, (const uint8_t *)&mac, l->key.family == 4 ? 0x0800 : 0x86dd);
+		write_l2(port, l->m, l->p.l3, (const uint8_t *)&mac, l->p.family == 4 ? 0x0800 : 0x86dd);
 		return;
 	}
 	memcpy(l->data, &mac, 6);
@@ -208,9 +220,9 @@ LANE void put_l2(const struct tables_port *port, struct lane *l) {
 
 LANE void send_off(struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
 	if (l->frontend.mode != TABLES_DSR || l->way != WAY_IN) {
-		if (l->tcp_flags & PARSE_TCP_SYN)
-			clamp_mss(t, l->port, family, l->data + l->l3 + (family == 4 ? 20 : 40),
-				  (uint16_t)(l->l3_len - (family == 4 ? 20 : 40)));
+		if (l->p.tcp_flags & PARSE_TCP_SYN)
+			clamp_mss(t, l->port, family, l->data + l->p.l3 + (family == 4 ? 20 : 40),
+				  (uint16_t)(l->p.l3_len - (family == 4 ? 20 : 40)));
 		if (l->way == WAY_IN)
 			rewrite_in(t, l, family);
 		else
@@ -235,7 +247,7 @@ LANE void read_snat(const struct worker *w, struct lane *l, const struct flow *f
 LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l, struct flow *f, const uint8_t family) {
 	bool back = l->way != WAY_IN;
 
-	if (l->protocol == 6 && (l->tcp_flags & special_flags))
+	if (l->p.protocol == 6 && (l->p.tcp_flags & special_flags))
 		return false;
 	l->backend = (uint32_t)f->backend;
 	if (back)
@@ -248,7 +260,7 @@ LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l
 		return false;
 	if (!back && l->frontend.mode == TABLES_FULLNAT)
 		read_snat(w, l, f, family);
-	flow_touch(w->flows, f, ways_of_mode((uint8_t)l->frontend.mode), back, l->tcp_flags, w->now);
+	flow_touch(w->flows, f, ways_of_mode((uint8_t)l->frontend.mode), back, l->p.tcp_flags, w->now);
 	l->reason = back ? REASON_REVERSE : REASON_TRACKED;
 	send_off(w, t, l, family);
 	return true;
@@ -258,13 +270,13 @@ LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l
 LANE bool deliver_new(struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
 	const struct frontend *front = &t->frontends[l->key.id];
 	const struct service *s = t->services[l->frontend.service];
-	struct flow_new n = {.protocol = l->protocol, .starts = true};
+	struct flow_new n = {.protocol = l->p.protocol, .starts = true};
 	const struct backend *b;
 	struct flow *f;
 
 	if (l->way != WAY_IN || s->n_usable == 0)
 		return false;
-	if (l->protocol == 6 && (l->tcp_flags & (special_flags | PARSE_TCP_ACK)) != PARSE_TCP_SYN)
+	if (l->p.protocol == 6 && (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) != PARSE_TCP_SYN)
 		return false;
 	l->backend = s->usable[s->table.size == 0 ? 0 : maglev_find(&s->table, tables_choice(front, l->key.addr, l->key.port))];
 	b = &t->backends[l->backend];
@@ -314,71 +326,102 @@ static void tell(const struct worker *w, const struct tables *t, const struct la
 	w->dp->trace(w->dp->trace_ctx, t, &v);
 }
 
-static bool name(const struct worker *w, const struct tables *t, struct lane *l, struct rte_mbuf *m, bool handed_over) {
+static inline bool read_frame(const struct tables *t, struct lane *l, struct rte_mbuf *m) {
 	const struct tables_port *port = &t->ports[m->port];
 	uint32_t len = rte_pktmbuf_data_len(m);
 	uint16_t ethertype, l3;
 
 	l->m = m;
 	l->data = rte_pktmbuf_mtod(m, uint8_t *);
-	l->handed_over = handed_over;
 	if (len < 42 || !is_addressed(port, l->data))
 		return false;
 	l3 = l3_offset(port, l->data, &ethertype);
 	if (l3 == 0)
 		return false;
 	if (ethertype == rte_cpu_to_be_16(0x0800))
-		return name_packet(w, t, l, len, l3, 4);
+		return read_packet(t, l, len, l3, 4);
 	if (ethertype == rte_cpu_to_be_16(0x86dd))
-		return name_packet(w, t, l, len, l3, 6);
+		return read_packet(t, l, len, l3, 6);
 	return false;
 }
 
-static void find_origins(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n) {
-	for (uint16_t i = 0; i < n; i++) {
-		struct lane *l = &lanes[i];
-
-		if (l->way == WAY_BACK_SNAT && !(l->key.family == 4 ? name_origin(w, t, l, 4) : name_origin(w, t, l, 6)))
-			l->way = WAY_ASIDE;
-	}
-}
-
-uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over,
-		    struct rte_mbuf **rest) {
-	struct lane *lanes = w->lanes;
-	uint16_t named = 0, n_rest = 0;
-	bool origins = false;
-	uint32_t moves;
+// Frames -> lanes; the others go to rest. Returns the number of lanes.
+static uint16_t read_all(const struct tables *t, struct lane *lanes, struct rte_mbuf **m, uint16_t n, struct rte_mbuf **rest,
+			 uint16_t *n_rest) {
+	uint16_t lane = 0;
 
 	for (uint16_t i = 0; i < n && i < AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], void *));
-		if (name(w, t, &lanes[named], m[i], handed_over))
-			origins |= lanes[named++].way == WAY_BACK_SNAT;
+		if (read_frame(t, &lanes[lane], m[i]))
+			lane++;
 		else
-			rest[n_rest++] = m[i];
+			rest[(*n_rest)++] = m[i];
 	}
-	if (origins)
-		find_origins(w, t, lanes, named);
-	for (uint16_t i = 0; i < named; i++) {
-		if (lanes[i].way == WAY_ASIDE)
+	return lane;
+}
+
+// True when some are answers of fullnat.
+static bool name_all(const struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n, bool handed_over) {
+	bool origins = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		l->handed_over = handed_over;
+		if (!(l->p.family == 4 ? name_packet(w, t, l, 4) : name_packet(w, t, l, 6)))
+			l->way = WAY_ASIDE;
+		origins |= l->way == WAY_BACK_SNAT;
+	}
+	return origins;
+}
+
+static void find_origins(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n) {
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way == WAY_BACK_SNAT && !(l->p.family == 4 ? name_origin(w, t, l, 4) : name_origin(w, t, l, 6)))
+			l->way = WAY_ASIDE;
+	}
+}
+
+static void find_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n) {
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way == WAY_ASIDE)
 			continue;
-		if (lanes[i].key.family == 4)
-			find(w, t, &lanes[i], 4);
+		if (l->p.family == 4)
+			find(w, t, l, 4);
 		else
-			find(w, t, &lanes[i], 6);
+			find(w, t, l, 6);
 	}
-	moves = flow_moves(w->flows);
-	for (uint16_t i = 0; i < named; i++) {
+}
+
+static void deliver_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n, struct rte_mbuf **rest,
+			uint16_t *n_rest) {
+	uint32_t moves = flow_moves(w->flows);
+
+	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 		uint64_t trace = w->dp->trace == NULL ? 0 : worker_trace_get(w->dp, l->m);
 
-		if (l->way == WAY_ASIDE || !(l->key.family == 4 ? deliver(w, t, l, moves, 4) : deliver(w, t, l, moves, 6)))
-			rest[n_rest++] = l->m;
+		if (l->way == WAY_ASIDE || !(l->p.family == 4 ? deliver(w, t, l, moves, 4) : deliver(w, t, l, moves, 6)))
+			rest[(*n_rest)++] = l->m;
 		else if (w->dp->trace != NULL)
 			tell(w, t, l, trace);
 	}
+}
+
+uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over,
+		    struct rte_mbuf **rest) {
+	uint16_t n_rest = 0, lanes = read_all(t, w->lanes, m, n, rest, &n_rest);
+
+	if (name_all(w, t, w->lanes, lanes, handed_over))
+		find_origins(w, t, w->lanes, lanes);
+	find_all(w, t, w->lanes, lanes);
+	deliver_all(w, t, w->lanes, lanes, rest, &n_rest);
 	return n_rest;
 }

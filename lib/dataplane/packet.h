@@ -62,18 +62,19 @@ struct packet {
 	uint64_t trace;      // in a replay: the mbuf's number
 };
 
-// A packet on the short way (lane.c): what its two passes need of it.
+// A packet on the short way (lane.c): what its passes need of it.
 struct lane {
+	struct parsed p;
 	struct rte_mbuf *m;
 	uint8_t *data;
-	uint64_t hash; // of key; WAY_BACK_SNAT: of the snat entry, until that is read
+	uint64_t hash; // of key; WAY_BACK_SNAT: of the snat entry, until that is read; before that: the frontend map's slot
 	struct frontend_ref frontend;
 	struct flow_key key;
 	uint32_t endpoint, backend;
-	uint64_t word; // the next hop's
-	struct flow *flow; // as of the second pass; NULL: none
-	uint16_t l3, l3_len, port, snat_port;
-	uint8_t snat_index, way, protocol, tcp_flags, reason;
+	struct flow *flow; // as of the third pass; NULL: none
+	uint64_t word;     // the next hop's
+	uint16_t port, snat_port;
+	uint8_t snat_index, way, reason;
 	bool handed_over;
 };
 

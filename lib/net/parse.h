@@ -207,10 +207,10 @@ static inline void parse_clear(struct parsed *out) {
 static inline bool parse_is_plain4(const uint8_t *ip, uint32_t room) {
 	uint16_t total = ntohs(parse_load16(ip + 2));
 	unsigned ok = ip[0] == 0x45;
-	uint64_t sum = 0;
+	// Written out: a loop becomes vector code here, whose result then takes a detour through memory.
+	uint64_t sum = (uint64_t)parse_load32(ip) + parse_load32(ip + 4) + parse_load32(ip + 8) +
+		       parse_load32(ip + 12) + parse_load32(ip + 16);
 
-	for (unsigned i = 0; i < PARSE_IPV4_LEN; i += 4)
-		sum += parse_load32(ip + i);
 	// Gathered without branches: each test nearly always passes.
 	ok &= total >= PARSE_IPV4_LEN + PARSE_UDP_LEN;
 	ok &= total <= room;

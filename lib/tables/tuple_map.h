@@ -67,11 +67,23 @@ static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uin
 	rte_prefetch0(&m->slots4[tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4]);
 }
 
-// True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
-static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol, void *value) {
+// The slot at which a search begins, for searches in two steps: name and prefetch, then find.
+static inline uint32_t tuple_start4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol) {
+	return tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4;
+}
+
+static inline uint32_t tuple_start6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port, uint8_t protocol) {
+	uint64_t a[2];
+
+	memcpy(a, addr, sizeof(a));
+	return tuple_hash6(m, a, tuple_key4(0, port, protocol)) & m->mask6;
+}
+
+static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint32_t addr, uint16_t port, uint8_t protocol,
+				    void *value) {
 	uint64_t key = tuple_key4(addr, port, protocol);
 
-	for (uint32_t i = tuple_hash4(m, key) & m->mask4; m->slots4[i].key != 0; i = (i + 1) & m->mask4) {
+	for (uint32_t i = start; m->slots4[i].key != 0; i = (i + 1) & m->mask4) {
 		if (m->slots4[i].key == key) {
 			memcpy(value, &m->slots4[i].value, sizeof(uint64_t));
 			return true;
@@ -80,18 +92,28 @@ static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_
 	return false;
 }
 
-static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port, uint8_t protocol,
-			       void *value) {
+// True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
+static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol, void *value) {
+	return tuple_find4_from(m, tuple_start4(m, addr, port, protocol), addr, port, protocol, value);
+}
+
+static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start, const uint32_t addr[4], uint16_t port,
+				    uint8_t protocol, void *value) {
 	uint64_t a[2], key = tuple_key4(0, port, protocol);
 
 	memcpy(a, addr, sizeof(a));
-	for (uint32_t i = tuple_hash6(m, a, key) & m->mask6; m->slots6[i].key != 0; i = (i + 1) & m->mask6) {
+	for (uint32_t i = start; m->slots6[i].key != 0; i = (i + 1) & m->mask6) {
 		if (m->slots6[i].key == key && m->slots6[i].addr[0] == a[0] && m->slots6[i].addr[1] == a[1]) {
 			memcpy(value, &m->slots6[i].value, sizeof(uint64_t));
 			return true;
 		}
 	}
 	return false;
+}
+
+static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port, uint8_t protocol,
+			       void *value) {
+	return tuple_find6_from(m, tuple_start6(m, addr, port, protocol), addr, port, protocol, value);
 }
 
 static inline bool tuple_find(const struct tuple_map *m, uint8_t family, const uint32_t addr[4], uint16_t port,
