@@ -238,8 +238,9 @@ static int show_workers(json_t *workers, FILE *out) {
 	return n > 0 ? show_list(workers, columns, n, out) : 0;
 }
 
-static int show_drops(json_t *drops, FILE *out) {
-	static const char *const headers[] = {"DROPS", ">PACKETS"};
+// Names and numbers; of an object the sum of its numbers.
+static int show_numbers(json_t *drops, const char *title, FILE *out) {
+	const char *headers[] = {title, ">PACKETS"};
 	struct table *t = table_create(headers, DIM(headers));
 	const char *key;
 	json_t *v;
@@ -249,7 +250,7 @@ static int show_drops(json_t *drops, FILE *out) {
 	if (t == NULL)
 		return -ENOMEM;
 	json_object_foreach(drops, key, v) {
-		plain_text(buf, sizeof(buf), v);
+		count_text(buf, sizeof(buf), v);
 		table_cell(t, key);
 		table_cell(t, buf);
 	}
@@ -270,5 +271,9 @@ int show_stats(json_t *body, FILE *out) {
 	if (ret < 0 || json_object_size(json_object_get(body, "drops")) == 0)
 		return ret;
 	putc('\n', out);
-	return show_drops(json_object_get(body, "drops"), out);
+	ret = show_numbers(json_object_get(body, "drops"), "DROPS", out);
+	if (ret < 0 || !json_is_object(json_object_get(body, "lostAt")))
+		return ret;
+	putc('\n', out);
+	return show_numbers(json_object_get(body, "lostAt"), "LOST AT", out);
 }

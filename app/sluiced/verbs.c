@@ -176,14 +176,53 @@ static json_t *worker_row(const struct worker *w) {
 			 read64(&c->affinity_evicted));
 }
 
+static json_int_t dropped(const struct dataplane *dp, enum reason reason) {
+	json_int_t n = 0;
+
+	for (uint16_t i = 0; i < dp->n_workers; i++)
+		n += read64(&dp->workers[i]->counters.drops[reason]);
+	return n;
+}
+
+// What overload costs, by the place that could not keep up.
+static json_t *lost_at(const struct sluiced *s) {
+	const struct dataplane *dp = &s->appliance.dp;
+	struct port_stats sum = {0};
+
+	for (uint16_t i = 0; i < s->devices.n_ports; i++) {
+		struct port_stats n = {0};
+
+		port_stats(&s->devices.ports[i], &n);
+		sum.rx_missed += n.rx_missed;
+		sum.rx_no_mbuf += n.rx_no_mbuf;
+		sum.tx_errors += n.tx_errors;
+	}
+	return json_pack("{s:{s:I}, s:{s:I, s:I}, s:{s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}}",
+			 "device", "rxMissed", (json_int_t)sum.rx_missed, "buffers", "rxNoBuffer",
+			 (json_int_t)sum.rx_no_mbuf, "no-memory", dropped(dp, REASON_NO_MEMORY),
+			 "ring", "handover-full", dropped(dp, REASON_HANDOVER_FULL), "table",
+			 "flow-table-full", dropped(dp, REASON_FLOW_TABLE_FULL), "half-open-limit",
+			 dropped(dp, REASON_HALF_OPEN_LIMIT), "snat-exhausted",
+			 dropped(dp, REASON_SNAT_EXHAUSTED), "transmit", "tx-full",
+			 dropped(dp, REASON_TX_FULL), "txErrors", (json_int_t)sum.tx_errors);
+}
+
+static json_t *drops_of_worker(const struct worker *w) {
+	json_t *drops = json_object();
+
+	for (int reason = 1; reason < REASON_DROPS; reason++)
+		if (read64(&w->counters.drops[reason]) > 0)
+			json_object_set_new(drops, reason_name((enum reason)reason),
+					    json_integer(read64(&w->counters.drops[reason])));
+	return drops;
+}
+
 static json_t *drops_of(const struct dataplane *dp) {
 	json_t *drops = json_object();
 
 	for (int reason = 1; reason < REASON_DROPS; reason++) {
-		json_int_t n = 0;
+		json_int_t n = dropped(dp, (enum reason)reason);
 
-		for (uint16_t i = 0; i < dp->n_workers; i++)
-			n += read64(&dp->workers[i]->counters.drops[reason]);
 		if (n > 0)
 			json_object_set_new(drops, reason_name((enum reason)reason),
 					    json_integer(n));
@@ -207,14 +246,17 @@ static void verb_stats(void *ctx, struct mgmt_request *r) {
 	json_t *at = json_array(), *workers = json_array();
 
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
+		json_t *row = worker_row(dp->workers[i]);
+
+		json_object_set_new(row, "drops", drops_of_worker(dp->workers[i]));
 		json_array_append_new(at, json_integer(read64(&dp->workers[i]->generation)));
-		json_array_append_new(workers, worker_row(dp->workers[i]));
+		json_array_append_new(workers, row);
 	}
-	mgmt_reply(r, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION,
+	mgmt_reply(r, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION,
 				"generation",
 				(json_int_t)compile_tables(s->appliance.compile)->generation,
 				"workersAt", at, "workers", workers, "drops", drops_of(dp),
-				"counters", counters_of(dp)));
+				"lostAt", lost_at(s), "counters", counters_of(dp)));
 }
 
 // --- ports ---
@@ -250,8 +292,8 @@ static json_t *port_row(const struct site_port *site, const struct port *p,
 		p->profile.name, "mac", mac_format(&p->mac, mac), "link", link.up ? "up" : "down",
 		"mbps", (int)link.mbps, "mtu", p->mtu, "vlan", site->vlan, "addresses",
 		port_addresses(site), "rxQueues", p->n_rx_queues, "txQueues", p->n_tx_queues, "rss",
-		rss->is_known ? "verified" : "slice", "rssReason", rss->is_known ? "" : rss->why, "rx",
-		rx, "tx", tx, "drops", drops);
+		rss->is_known ? "verified" : "slice", "rssReason", rss->is_known ? "" : rss->why,
+		"rx", rx, "tx", tx, "drops", drops);
 }
 
 static void verb_ports(void *ctx, struct mgmt_request *r) {
@@ -259,9 +301,8 @@ static void verb_ports(void *ctx, struct mgmt_request *r) {
 	json_t *items = json_array();
 
 	for (uint16_t i = 0; i < s->devices.n_ports; i++)
-		json_array_append_new(items,
-				      port_row(&s->config->site.ports[i], &s->devices.ports[i],
-					       &s->devices.rss[i]));
+		json_array_append_new(items, port_row(&s->config->site.ports[i],
+						      &s->devices.ports[i], &s->devices.rss[i]));
 	mgmt_reply(r, verbs_items(items));
 }
 
