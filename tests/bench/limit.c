@@ -15,6 +15,7 @@
 #include "bed.h"
 #include "bench.h"
 #include "measure.h"
+#include "port/eal.h"
 
 #define FRONTEND_SLOTS 16384
 #define MAGLEV_SLOTS 65537
@@ -299,40 +300,54 @@ static bool is_valid(const struct limit *l, const struct measure *m, const struc
 	       l->misses <= expected + packets / 10;
 }
 
+static void report(const struct limit *l, const struct measure *m, const struct measured *r,
+		   bool huge) {
+	printf("{");
+	measure_print(r);
+	printf(", \"misses\": %lu, \"huge_packets\": %s, \"huge_flows\": %s, \"valid\": %s}\n",
+	       l->misses, bench_bool(huge), bench_bool(l->memory.page > 4096),
+	       bench_bool(is_valid(l, m, r)));
+}
+
+static void run(struct limit *l, struct measure *m, bool huge) {
+	const struct options *o = m->options;
+	struct measured r;
+
+	traffic_init(&m->traffic, o->family, o->protocol, o->frontends, false);
+	if (o->new_share >= 1)
+		m->empty = empty;
+	else
+		for (uint32_t f = 0; f < o->flows; f += MEASURE_BURST)
+			measure_fill(m, f, TRAFFIC_ACK);
+	m->next_new = o->flows;
+	l->misses = l->packets = 0;
+	measure_run(m, &r);
+	report(l, m, &r, huge);
+}
+
 int limit_run(const struct options *o, struct error *err) {
 	static struct limit l;
 	struct measure m = {.options = o,
 			    .ctx = &l,
 			    .process = o->family == 4 ? process4 : process6};
-	uint32_t capacity = bench_capacity(o);
 	struct rte_mempool *pool;
-	struct measured r;
 	bool huge;
 	int ret = bench_eal(o->cpu, &huge, err);
 
-	if (ret == 0)
-		ret = create(&l, o, capacity, err);
 	if (ret < 0)
 		return ret;
+	ret = create(&l, o, bench_capacity(o), err);
+	if (ret < 0)
+		goto eal;
 	pool = rte_pktmbuf_pool_create("bench", BENCH_MBUFS, 0, 0,
 				       RTE_PKTMBUF_HEADROOM + BENCH_DATA, SOCKET_ID_ANY);
 	ret = pool == NULL ? error_set(err, -ENOMEM, "out of memory for packets")
 			   : measure_allocate(&m, pool, err);
-	if (ret < 0)
-		return ret;
-	traffic_init(&m.traffic, o->family, o->protocol, o->frontends, false);
-	if (o->new_share >= 1)
-		m.empty = empty;
-	else
-		for (uint32_t f = 0; f < o->flows; f += MEASURE_BURST)
-			measure_fill(&m, f, TRAFFIC_ACK);
-	m.next_new = o->flows;
-	l.misses = l.packets = 0;
-	measure_run(&m, &r);
-	printf("{");
-	measure_print(&r);
-	printf(", \"misses\": %lu, \"huge_packets\": %s, \"huge_flows\": %s, \"valid\": %s}\n",
-	       l.misses, bench_bool(huge), bench_bool(l.memory.page > 4096),
-	       bench_bool(is_valid(&l, &m, &r)));
-	return 0;
+	if (ret == 0)
+		run(&l, &m, huge);
+	free(m.mbufs);
+	memory_free(&l.memory);
+eal:
+	eal_fini();
+	return ret;
 }

@@ -62,11 +62,11 @@ class Program:
         self.cpu = args.cpu
         self.kept = {}
 
-    def run(self, verb, **words):
+    def run(self, verb, program=None, **words):
         words = {"cpu": self.cpu, "passes": self.passes, **words}
         key = (verb, *sorted(words.items()))
         if key not in self.kept:
-            run = subprocess.run([self.path, verb, *(f"{k}={v}" for k, v in words.items())], capture_output=True, text=True)
+            run = subprocess.run([program or self.path, verb, *(f"{k}={v}" for k, v in words.items())], capture_output=True, text=True)
             said = [line for line in run.stderr.splitlines() if not line.startswith("EAL:")]
             self.kept[key] = json.loads(run.stdout) if run.returncode == 0 else {"valid": False, "error": " ".join(said)}
         return self.kept[key]
@@ -157,7 +157,8 @@ def measure(args):
     out = {"machine": machine.describe(args.build, args.cpu), "rows": results}
     out["machine"]["huge_tables"] = all(r.pop("huge_flows", True) for r in results)
     if args.stages:
-        out["stages"] = {f"{mode}/{way}": program.run("stages", mode=mode, direction=way, count=1_000_000)
+        clocks = args.build / "tests/bench/sluice-bench-stages"
+        out["stages"] = {f"{mode}/{way}": program.run("stages", clocks, mode=mode, direction=way, count=1_000_000)
                          for mode, ways in rows.MODES.items() for way in ways}
     return out
 

@@ -1,119 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the cycles of a row go: the stages of worker_burst() in its order, the TSC read between them.
+// Where the cycles of a row go: the TSC is read between the passes of the short way (lane.c, built once more with SLUICE_LAPS), and
+// between the stages of worker_burst(), which take what the short way leaves.
 #include <rte_cycles.h>
 
 #include "dataplane/stages.h"
 #include "pipeline.h"
 
-enum {
-	TICK,
-	BEGIN,
-	PARSE,
-	CLASSIFY,
-	OWN,
-	TRACK,
-	SELECT,
-	ROUTE,
-	REWRITE,
-	EGRESS,
-	ASIDE,
-	FINISH,
-	CHORES,
-	STEPS
-};
+#define LAPS_MAX 32
+#define INTERRUPTED 100000 // cycles of a lap that something else took
 
-static const char *const names[STEPS] = {"tick",  "begin",  "parse", "classify", "own",
-					 "track", "select", "route", "rewrite",  "egress",
-					 "aside", "finish", "chores"};
+void bench_lap(const char *name); // lane.c calls it
 
-struct timed {
-	struct pipeline pipeline;
-	uint64_t cycles[STEPS], last;
-};
+static struct {
+	const char *names[LAPS_MAX];
+	uint64_t cycles[LAPS_MAX], bursts[LAPS_MAX], last;
+	unsigned n, at; // laps of a burst, the next one
+} laps;
 
-static inline void lap(struct timed *s, unsigned step) {
+// The laps of a burst come in the same order each time, so their place is their index.
+void bench_lap(const char *name) {
 	uint64_t now = rte_rdtsc_precise();
 
-	s->cycles[step] += now - s->last;
-	s->last = now;
+	laps.names[laps.at] = name;
+	if (now - laps.last < INTERRUPTED) {
+		laps.cycles[laps.at] += now - laps.last;
+		laps.bursts[laps.at]++;
+	}
+	laps.last = now;
+	laps.at++;
+	if (laps.at > laps.n)
+		laps.n = laps.at;
 }
 
-static void process_timed(void *ctx, struct rte_mbuf **m) {
-	struct timed *s = ctx;
-	struct pipeline *p = &s->pipeline;
+static void start_laps(void) {
+	laps.at = 0;
+	laps.last = rte_rdtsc_precise();
+}
+
+static void process_lane(void *ctx, struct rte_mbuf **m) {
+	struct pipeline *p = ctx;
+	struct worker *w = p->bed.worker;
+	const struct tables *t = publish_read(p->bed.appliance.publish);
+	struct rte_mbuf *rest[BURST];
+
+	start_laps();
+	worker_tick(w, t, pipeline_ms(p));
+	bench_lap("tick");
+	lane_burst(w, t, m, MEASURE_BURST, false, rest);
+	worker_chores(w, t);
+	worker_flush(w);
+	bench_lap("chores");
+}
+
+static void process_stages(void *ctx, struct rte_mbuf **m) {
+	struct pipeline *p = ctx;
 	struct worker *w = p->bed.worker;
 	const struct tables *t = publish_read(p->bed.appliance.publish);
 	struct packet *pkt = w->burst;
 
-	s->last = rte_rdtsc_precise();
-	worker_tick(w, t, pipeline_ms(p));
-	lap(s, TICK);
+	start_laps();
 	burst_begin(pkt, m, MEASURE_BURST, false);
-	lap(s, BEGIN);
+	bench_lap("begin");
 	stage_parse(w, t, pkt, MEASURE_BURST);
-	lap(s, PARSE);
+	bench_lap("parse");
 	stage_classify(t, pkt, MEASURE_BURST);
-	lap(s, CLASSIFY);
+	bench_lap("classify");
 	stage_own(w, t, pkt, MEASURE_BURST);
-	lap(s, OWN);
+	bench_lap("own");
 	stage_track(w, t, pkt, MEASURE_BURST);
-	lap(s, TRACK);
+	bench_lap("track");
 	stage_select(w, t, pkt, MEASURE_BURST);
-	lap(s, SELECT);
+	bench_lap("select");
 	stage_route(w, t, pkt, MEASURE_BURST);
-	lap(s, ROUTE);
+	bench_lap("route");
 	stage_rewrite(t, pkt, MEASURE_BURST);
-	lap(s, REWRITE);
+	bench_lap("rewrite");
 	stage_egress(w, t, pkt, MEASURE_BURST);
-	lap(s, EGRESS);
+	bench_lap("egress");
 	stage_aside(w, t, pkt, MEASURE_BURST);
-	lap(s, ASIDE);
+	bench_lap("aside");
 	burst_finish(w, pkt, MEASURE_BURST);
-	lap(s, FINISH);
+	bench_lap("finish");
 	worker_chores(w, t);
 	worker_flush(w);
-	lap(s, CHORES);
 }
 
-static uint64_t lap_cost(struct timed *s) { // of reading the clock, in cycles a thousand laps
-	s->last = rte_rdtsc_precise();
-	s->cycles[TICK] = 0;
-	for (unsigned i = 0; i < 1000; i++)
-		lap(s, TICK);
-	return s->cycles[TICK];
+static double lap_cost(void) { // of reading the clock, in cycles
+	start_laps();
+	for (unsigned i = 0; i < 1000; i++) {
+		laps.at = 0;
+		bench_lap("");
+	}
+	return (double)laps.cycles[0] / (double)laps.bursts[0];
 }
 
-static void report(const struct timed *s, const struct measure *m, uint64_t thousand_laps) {
-	double bursts = (double)(m->processed / MEASURE_BURST);
-	bool valid = s->pipeline.sent == m->processed && pipeline_drops(&s->pipeline) == 0;
+// Returns whether every packet went this way.
+static bool time_laps(struct pipeline *p, const char *name,
+		      void (*process)(void *ctx, struct rte_mbuf **m)) {
+	struct measure *m = &p->measure;
+	double cost;
+	struct measured r;
 
-	printf("{\"stages\": {");
-	for (unsigned i = 0; i < STEPS; i++)
-		printf("%s\"%s\": %.2f", i > 0 ? ", " : "", names[i],
-		       ((double)s->cycles[i] / bursts - (double)thousand_laps / 1000) /
-			       MEASURE_BURST);
-	printf("}, \"tsc_hz\": %lu, \"valid\": %s}\n", rte_get_tsc_hz(), bench_bool(valid));
+	memset(&laps, 0, sizeof(laps));
+	cost = lap_cost();
+	memset(&laps, 0, sizeof(laps));
+	m->process = process;
+	m->processed = p->sent = 0;
+	measure_run(m, &r);
+	printf("\"%s\": {", name);
+	for (unsigned i = 0; i < laps.n; i++)
+		printf("%s\"%s\": %.2f", i > 0 ? ", " : "", laps.names[i],
+		       ((double)laps.cycles[i] / (double)laps.bursts[i] - cost) / MEASURE_BURST);
+	printf("}, ");
+	return p->sent == m->processed && pipeline_drops(p) == 0;
 }
 
 int stages_run(const struct options *o, struct error *err) {
-	static struct timed s;
-	struct measure *m = &s.pipeline.measure;
-	struct measured r;
-	uint64_t cost;
-	int ret = pipeline_open(&s.pipeline, o, 0, err);
+	static struct pipeline p;
+	bool valid;
+	int ret = pipeline_open(&p, o, 0, err);
 
 	if (ret < 0)
 		return ret;
-	ret = pipeline_fill(&s.pipeline, err);
+	ret = pipeline_fill(&p, err);
 	if (ret == 0) {
-		cost = lap_cost(&s);
-		memset(s.cycles, 0, sizeof(s.cycles));
-		m->ctx = &s;
-		m->process = process_timed;
-		s.pipeline.sent = 0;
-		measure_run(m, &r);
-		report(&s, m, cost);
+		printf("{");
+		valid = time_laps(&p, "short", process_lane);
+		valid &= time_laps(&p, "stages", process_stages);
+		printf("\"tsc_hz\": %lu, \"valid\": %s}\n", rte_get_tsc_hz(), bench_bool(valid));
 	}
-	pipeline_close(&s.pipeline);
+	pipeline_close(&p);
 	return ret;
 }

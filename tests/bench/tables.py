@@ -42,9 +42,22 @@ def human(out):
     if values:
         lines = [["row", "value", "unit"]] + [[r["name"], number(r["value"], 2), r["unit"] + " " + fault(r)] for r in values]
         print("", *aligned(lines), sep="\n")
-    for name, raw in out.get("stages", {}).items():
-        print("", f"cycles a packet by stage, {name}, 65,536 flows", sep="\n")
-        print(*(f"  {stage:<10}{cycles:8.1f}" for stage, cycles in raw.get("stages", {}).items()), sep="\n")
+    for part, title in PARTS.items():
+        if lines := by_part(out, part):
+            print("", f"cycles a packet, {title}:", *aligned(lines), sep="\n")
+
+
+PARTS = {"short": "passes of the short way", "stages": "stages, which take what the short way leaves"}
+
+
+def by_part(out, part):
+    """Cycles of each pass or stage, a column for each mode and direction; IPv4, TCP, 65,536 flows."""
+    found = {name: raw[part] for name, raw in out.get("stages", {}).items() if raw.get("valid")}
+    if not found:
+        return []
+    steps = next(iter(found.values()))
+    return [["", *found]] + [[s, *(number(v[s]) for v in found.values())] for s in steps] + \
+        [["together", *(number(sum(v.values())) for v in found.values())]]
 
 
 def compare(before, after):
@@ -131,12 +144,11 @@ class Page:
             [r["name"], number(r["value"], 2), r["unit"]] for r in self.out["rows"] if r["kind"] == "control" and r["valid"]])
 
     def stages(self):
-        stages = self.out.get("stages", {})
-        if not stages:
-            return
-        names = list(next(iter(stages.values()))["stages"])
-        yield "Cycles a packet by stage, IPv4, TCP, 65,536 flows (reading the clock between stages keeps their work from overlapping, so the sum is above a row's):\n"
-        yield from pipe(["stage", *stages], [[s] + [number(v["stages"][s]) for v in stages.values()] for s in names])
+        for part, title in PARTS.items():
+            if lines := by_part(self.out, part):
+                yield (f"Cycles a packet, {title}; IPv4, TCP, 65,536 flows. (Reading the clock keeps work from overlapping: the sum is "
+                       "above a row's.)\n")
+                yield from pipe(lines[0], lines[1:])
 
     def machine(self):
         m = self.out["machine"]
