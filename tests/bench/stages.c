@@ -14,13 +14,15 @@ void bench_lap(const char *name); // lane.c calls it
 static struct {
 	const char *names[LAPS_MAX];
 	uint64_t cycles[LAPS_MAX], bursts[LAPS_MAX], last;
-	unsigned n, at; // laps of a burst, the next one
-} laps;
+	unsigned n, at;    // laps of a burst; the next one, LAPS_MAX: none
+} laps = {.at = LAPS_MAX}; // at: nothing is timed yet
 
 // The laps of a burst come in the same order each time, so their place is their index.
 void bench_lap(const char *name) {
 	uint64_t now = rte_rdtsc_precise();
 
+	if (laps.at == LAPS_MAX)
+		return;
 	laps.names[laps.at] = name;
 	if (now - laps.last < INTERRUPTED) {
 		laps.cycles[laps.at] += now - laps.last;
@@ -107,6 +109,7 @@ static bool time_laps(struct pipeline *p, const char *name,
 	m->process = process;
 	m->processed = p->sent = 0;
 	measure_run(m, &r);
+	laps.at = LAPS_MAX;
 	printf("\"%s\": {", name);
 	for (unsigned i = 0; i < laps.n; i++)
 		printf("%s\"%s\": %.2f", i > 0 ? ", " : "", laps.names[i],
