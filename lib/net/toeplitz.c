@@ -16,8 +16,7 @@ uint32_t toeplitz_part(const uint8_t key[TOEPLITZ_KEY], size_t at, const void *d
 		uint64_t bits = window(key + at + i);
 
 		for (unsigned b = 0; b < 8; b++)
-			if (bytes[i] & (0x80u >> b))
-				hash ^= (uint32_t)(bits >> (8 - b));
+			hash ^= (uint32_t)(bits >> (8 - b)) & -(bytes[i] >> (7 - b) & 1u);
 	}
 	return hash;
 }
