@@ -18,6 +18,7 @@ static const char usage[] =
 	"  --manifests DIR       Kubernetes objects, instead of services.manifests\n"
 	"  --apply SECONDS=DIR   replace the manifests by DIR's, SECONDS after the first packet\n"
 	"  --json FILE           write counts and a decision for each packet\n"
+	"  --stages-only         leave out the short way of plain packets: slower, with the same result\n"
 	"  --help, --version\n\n"
 	"Time is that of the packets. Exit status: 0 when every packet was read, 2 for unusable arguments or files.\n";
 
@@ -71,6 +72,9 @@ static int read_option(struct options *o, int option, struct error *err) {
 		return read_file(o->tx, &o->n_tx, "tx", optarg, err);
 	case 'a':
 		return read_apply(o, optarg, err);
+	case 's':
+		o->stages_only = true;
+		return 0;
 	case 'h':
 		fputs(usage, stdout);
 		return 1;
@@ -87,7 +91,7 @@ int options_read(struct options *o, int argc, char **argv, struct error *err) {
 		{"config", required_argument, NULL, 'c'}, {"manifests", required_argument, NULL, 'm'},
 		{"json", required_argument, NULL, 'j'},	  {"rx", required_argument, NULL, 'r'},
 		{"tx", required_argument, NULL, 't'},	  {"apply", required_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'},	  {"version", no_argument, NULL, 'v'},
+		{"stages-only", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},	  {"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	int option, ret;

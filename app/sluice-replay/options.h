@@ -3,6 +3,7 @@
 #ifndef SLUICE_REPLAY_OPTIONS_H
 #define SLUICE_REPLAY_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -22,6 +23,7 @@ struct options_apply {
 
 struct options {
 	const char *config, *manifests, *json;
+	bool stages_only;
 	unsigned n_rx, n_tx, n_apply;
 	struct options_file rx[SITE_MAX_PORTS], tx[SITE_MAX_PORTS];
 	struct options_apply apply[OPTIONS_MAX_APPLY]; // in order of time; of equal times in order of the command line

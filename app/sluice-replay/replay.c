@@ -252,6 +252,7 @@ static int open_appliance(struct replay *r, struct error *err) {
 			dp->sender[p][w] = w;
 	dp->io = (struct worker_io){.send = send_packets, .ctx = r};
 	dp->trace = decide;
+	dp->stages_only = r->options.stages_only;
 	dp->trace_ctx = r;
 	return dataplane_trace_init(dp) < 0 ? error_set(err, -ENOMEM, "no room in packet buffers") : 0;
 }
