@@ -202,6 +202,7 @@ static void destroy_kube(struct appliance *a) {
 	kube_destroy(a->kube);
 	model_destroy(a->model);
 	ipam_memory_destroy(a->addresses);
+	free(a->announcements);
 	free(a->reserved_text);
 	free(a->reserved);
 	free(a->pools);
@@ -260,22 +261,55 @@ int appliance_load(struct appliance *a, const char *path, manifests_report_fn re
 	return ret < 0 ? ret : 0;
 }
 
+static int queue_announcement(struct appliance *a, uint16_t port, const struct ip_addr *addr) {
+	if (a->n_announcements == a->announcements_room) {
+		uint32_t room = a->announcements_room == 0 ? 64 : 2 * a->announcements_room;
+		struct announcement *grown = realloc(a->announcements, room * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		a->announcements = grown;
+		a->announcements_room = room;
+	}
+	a->announcements[a->n_announcements++] = (struct announcement){.port = port, .addr = *addr};
+	return 0;
+}
+
+// As many as the workers' queues take; the others wait for the next step.
+static void send_announcements(struct appliance *a) {
+	uint32_t sent = 0;
+
+	while (sent < a->n_announcements) {
+		const struct announcement *n = &a->announcements[sent];
+		struct command c = {.type = COMMAND_ANNOUNCE, .announce = {.port = n->port, .addr = n->addr}};
+
+		if (!appliance_command(a, a->dp.sender[n->port][0], &c))
+			break;
+		sent++;
+	}
+	if (sent == 0)
+		return;
+	a->n_announcements -= sent;
+	memmove(a->announcements, a->announcements + sent, a->n_announcements * sizeof(*a->announcements));
+}
+
+// Gratuitous ARP and unsolicited advertisements for the virtual addresses that appeared, where they are answered.
 static void announce(struct appliance *a, const struct tables *t) {
 	struct ip_addr *fresh;
 	int n = compile_new_addresses(a->compile, &fresh);
 
 	for (int i = 0; i < n; i++) {
-		struct command c = {.type = COMMAND_ANNOUNCE, .announce.addr = fresh[i]};
 		struct local_ref local;
 
 		if (!tuple_find_addr(t->local_map, &fresh[i], 0, 0, &local))
 			continue;
-		for (c.announce.port = 0; c.announce.port < t->n_ports; c.announce.port++)
-			if (local.answer & (1u << c.announce.port))
-				appliance_command(a, a->dp.sender[c.announce.port][0], &c);
+		for (uint16_t port = 0; port < t->n_ports; port++)
+			if (local.answer & (1u << port))
+				queue_announcement(a, port, &fresh[i]);
 	}
 	if (n >= 0)
 		free(fresh);
+	send_announcements(a);
 }
 
 int appliance_set_rss(struct appliance *a, const struct rss *const *by_port) {
@@ -364,6 +398,8 @@ uint32_t appliance_step(struct appliance *a, uint64_t now_ms) {
 		start_reclaim(a);
 		a->reclaim_due = now_ms + 1000;
 	}
+	if (a->n_announcements > 0)
+		send_announcements(a);
 	publish_poll(a->publish);
 	return n;
 }

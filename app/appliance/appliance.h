@@ -35,6 +35,11 @@ struct appliance_settings {
 	uint64_t secret; // of hash tables: random in a daemon, fixed in a replay
 };
 
+struct announcement { // of an address on a port, still to be sent
+	uint16_t port;
+	struct ip_addr addr;
+};
+
 struct appliance {
 	struct config *config;     // the caller's
 	struct appliance_settings settings;
@@ -55,6 +60,8 @@ struct appliance {
 	struct flow_ports *snat_ports; // of each worker on each port; NULL: slices
 	const struct flow_ports *snat_ports_of[SITE_MAX_WORKERS][TABLES_MAX_PORTS];
 	uint64_t neighbors_due, reclaim_due; // ms
+	uint32_t n_announcements, announcements_room;
+	struct announcement *announcements;
 };
 
 // Errors: -ENOMEM and others with text; nothing is left then. The workers have no queues and no io yet.
