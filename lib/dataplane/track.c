@@ -49,12 +49,28 @@ static void use_flow(struct worker *w, struct packet *k, bool from_backend) {
 	flow_touch(w->flows, k->flow, ways_of(k), from_backend, k->p.tcp_flags, w->now);
 }
 
+// fullnat where the device chooses the owner: it may not find the ports of every packet (a damaged one, for instance). Before a client is
+// told that its connection is not known here, whom it should have met is asked.
+static void ask_owner(struct worker *w, const struct tables *t, struct packet *k) {
+	uint16_t owner;
+
+	if (k->handed_over || t->workers == 1 || !tables_is_receivers(t, k->frontend))
+		return;
+	owner = owner_of(t, k, w->id);
+	if (owner == w->id)
+		return;
+	k->reason = k->answer = REASON_NONE;
+	move_packet(w, k, owner);
+}
+
 void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 	bool serves;
 
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
 	if (k->flow == NULL) {
 		judge_unknown(k);
+		if (k->reason == REASON_NO_FLOW)
+			ask_owner(w, t, k);
 		return;
 	}
 	serves = backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service);

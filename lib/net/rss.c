@@ -5,19 +5,26 @@
 #include <errno.h>
 
 static uint16_t part(const struct rss *r, size_t at, const void *data, size_t len) {
-	return (uint16_t)(toeplitz_part(r->key, at, data, len) & (r->size - 1u));
+	const uint8_t *bytes = data;
+	uint16_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum ^= r->byte[at + i][bytes[i]];
+	return sum;
 }
 
 static size_t size_of(unsigned i) { // bytes of an address
 	return i == 0 ? 4 : 16;
 }
 
-static void fill_ports(struct rss *r, unsigned i) {
-	for (unsigned b = 0; b < 256; b++) {
-		uint8_t byte = (uint8_t)b;
+static void fill_bytes(struct rss *r) {
+	for (size_t at = 0; at < RSS_INPUT; at++) {
+		for (unsigned b = 0; b < 256; b++) {
+			uint8_t byte = (uint8_t)b;
 
-		r->of[i].port_high[b] = part(r, 2 * size_of(i) + 2, &byte, 1);
-		r->of[i].port_low[b] = part(r, 2 * size_of(i) + 3, &byte, 1);
+			r->byte[at][b] = (uint16_t)(toeplitz_part(r->key, at, &byte, 1) &
+						    (r->size - 1u));
+		}
 	}
 }
 
@@ -128,6 +135,7 @@ int rss_init(struct rss *r, const struct rss_settings *s, const char **why) {
 		*r = (struct rss){.size = (uint16_t)s->size, .workers = s->workers};
 		r->kernel_bits = (uint8_t)(16 - __builtin_ctz(s->size));
 		memcpy(r->key, s->key, sizeof(r->key));
+		fill_bytes(r);
 		fill_workers(r, s->worker);
 		if (!is_even(r))
 			fault = "a redirection table that neglects some worker";
@@ -136,7 +144,6 @@ int rss_init(struct rss *r, const struct rss_settings *s, const char **why) {
 		if (s->n_snat[i] == 0)
 			continue;
 		r->has_family[i] = true;
-		fill_ports(r, i);
 		if (!fill_classes(r, i))
 			fault = "a hash key that does not spread ports";
 		for (uint32_t j = 0; j < s->n_snat[i] && j < RSS_MAX_SNAT; j++)
@@ -161,6 +168,8 @@ uint16_t rss_endpoint_part(const struct rss *r, const struct ip_addr *addr, uint
 
 uint16_t rss_worker_of(const struct rss *r, uint8_t family, const void *src, const void *dst,
 		       uint16_t src_port, uint16_t dst_port) {
-	return r->worker[toeplitz_tuple(r->key, family, src, dst, src_port, dst_port) &
-			 (r->size - 1u)];
+	size_t size = size_of(family != 4);
+
+	return r->worker[part(r, 0, src, size) ^ part(r, size, dst, size) ^
+			 part(r, 2 * size, &src_port, 2) ^ part(r, 2 * size + 2, &dst_port, 2)];
 }

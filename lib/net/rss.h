@@ -32,8 +32,9 @@
 #define RSS_MAX_WORKERS 64
 #define RSS_MAX_SNAT 64
 
+#define RSS_INPUT 36 // bytes of the hash's input, IPv6
+
 struct rss_family {
-	uint16_t port_high[256], port_low[256]; // parts of an SNAT port's two bytes
 	uint16_t kernel_high[256], kernel_low[256];
 	uint16_t first[RSS_MAX_RETA]; // the port with which kernel(r) is combined, by class
 	uint16_t snat[RSS_MAX_SNAT];  // parts of the SNAT addresses
@@ -48,6 +49,7 @@ struct rss {
 	uint16_t entries[RSS_MAX_RETA];      // all, sorted by worker
 	uint16_t begin[RSS_MAX_WORKERS + 1]; // of a worker's in entries[]
 	struct rss_family of[2];             // IPv4, IPv6
+	uint16_t byte[RSS_INPUT][256];       // part of a byte at that place of the input
 };
 
 struct rss_settings {
@@ -69,14 +71,14 @@ bool rss_is_same(const struct rss *a, const struct rss *b);
 // The part of answers from this endpoint; port in network order.
 uint16_t rss_endpoint_part(const struct rss *r, const struct ip_addr *addr, uint16_t port);
 
-// The worker of any packet, without tables. Ports in network order.
+// The worker of any packet. Ports in network order.
 uint16_t rss_worker_of(const struct rss *r, uint8_t family, const void *src, const void *dst,
 		       uint16_t src_port, uint16_t dst_port);
 
 static inline uint16_t rss_port_part(const struct rss *r, uint8_t family, uint16_t snat_port) {
-	const struct rss_family *f = &r->of[family != 4];
+	size_t at = family == 4 ? 10 : 34;
 
-	return f->port_high[snat_port >> 8] ^ f->port_low[snat_port & 255];
+	return r->byte[at][snat_port >> 8] ^ r->byte[at + 1][snat_port & 255];
 }
 
 // The worker that an answer from the endpoint to (SNAT address, port) will meet.

@@ -91,43 +91,67 @@ static struct ip_addr vip_of(uint8_t family) {
 	return addr_of(family == 4 ? "203.0.113.1" : "2001:db8:100::1");
 }
 
-// UDP over Ethernet; options: bytes of IPv4 options or of an IPv6 extension header. Ports in host order.
-static struct frame frame_of(uint16_t port, const struct ip_addr *src, uint16_t src_port,
-			     const struct ip_addr *dst, uint16_t dst_port, uint8_t options) {
-	const uint16_t udp[4] = {rte_cpu_to_be_16(src_port), rte_cpu_to_be_16(dst_port),
-				 rte_cpu_to_be_16(8), 0xaaaa};
-	struct frame f = {.len = (uint16_t)(14 + (src->family == 4 ? 20 : 40) + options + 8)};
+// A frame to a port's MAC address; options: bytes of IPv4 options or of an IPv6 extension header.
+static struct frame frame_ip(uint16_t port, const struct ip_addr *src, const struct ip_addr *dst,
+			     uint8_t protocol, const void *l4, uint8_t len, uint8_t options) {
+	struct frame f = {.len = (uint16_t)(14 + (src->family == 4 ? 20 : 40) + options + len)};
 	uint8_t *ip = f.b + 14;
+	uint16_t sum;
 
 	memcpy(f.b, macs[port].b, 6);
 	memcpy(f.b + 6, (const uint8_t[]){2, 0, 0, 0, 9, 9}, 6);
+	f.b[12] = src->family == 4 ? 0x08 : 0x86;
+	f.b[13] = src->family == 4 ? 0x00 : 0xdd;
 	if (src->family == 4) {
-		uint16_t sum;
+		const uint8_t head[10] = {(uint8_t)(0x45 + options / 4),
+					  0,
+					  0,
+					  (uint8_t)(20 + options + len),
+					  0,
+					  0,
+					  0x40,
+					  0,
+					  64,
+					  protocol};
 
-		memcpy(f.b + 12, (const uint8_t[]){8, 0}, 2);
-		memcpy(ip,
-		       (const uint8_t[]){(uint8_t)(0x45 + options / 4), 0, 0,
-					 (uint8_t)(28 + options), 0, 0, 0x40, 0, 64, 17},
-		       10);
+		memcpy(ip, head, 10);
 		memcpy(ip + 12, src->b, 4);
 		memcpy(ip + 16, dst->b, 4);
 		memset(ip + 20, 1, options); // no-operation
 		sum = checksum_ipv4_header(ip, 20u + options);
 		memcpy(ip + 10, &sum, 2);
-		memcpy(ip + 20 + options, udp, 8);
-		return f;
+		memcpy(ip + 20 + options, l4, len);
+	} else {
+		const uint8_t head[8] = {
+			0x60, 0, 0, 0, 0, (uint8_t)(options + len), options == 0 ? protocol : 60,
+			64};
+
+		memcpy(ip, head, 8);
+		memcpy(ip + 8, src->b, 16);
+		memcpy(ip + 24, dst->b, 16);
+		if (options > 0)
+			memcpy(ip + 40, (const uint8_t[]){protocol, 0, 1, 4},
+			       4); // destination options: PadN
+		memcpy(ip + 40 + options, l4, len);
 	}
-	memcpy(f.b + 12, (const uint8_t[]){0x86, 0xdd}, 2);
-	memcpy(ip,
-	       (const uint8_t[]){0x60, 0, 0, 0, 0, (uint8_t)(8 + options), options == 0 ? 17 : 60,
-				 64},
-	       8);
-	memcpy(ip + 8, src->b, 16);
-	memcpy(ip + 24, dst->b, 16);
-	if (options > 0)
-		memcpy(ip + 40, (const uint8_t[]){17, 0, 1, 4}, 4); // destination options: PadN
-	memcpy(ip + 40 + options, udp, 8);
 	return f;
+}
+
+// Ports in host order.
+static struct frame frame_of(uint16_t port, const struct ip_addr *src, uint16_t src_port,
+			     const struct ip_addr *dst, uint16_t dst_port, uint8_t options) {
+	const uint16_t udp[4] = {rte_cpu_to_be_16(src_port), rte_cpu_to_be_16(dst_port),
+				 rte_cpu_to_be_16(8), 0xaaaa};
+
+	return frame_ip(port, src, dst, 17, udp, sizeof(udp), options);
+}
+
+static struct frame frame_tcp(uint16_t port, const struct ip_addr *src, uint16_t src_port,
+			      const struct ip_addr *dst, uint16_t dst_port, uint8_t flags) {
+	uint8_t tcp[20] = {(uint8_t)(src_port >> 8), (uint8_t)src_port, (uint8_t)(dst_port >> 8),
+			   (uint8_t)dst_port,        [12] = 0x50,       [13] = flags};
+
+	return frame_ip(port, src, dst, 6, tcp, sizeof(tcp), 0);
 }
 
 struct tuple {
@@ -152,7 +176,7 @@ static struct tuple tuple_of(const struct frame *f) {
 		memcpy(a, ip + 8, 32);
 		t.src = ip_addr_from_v6(a);
 		t.dst = ip_addr_from_v6(a + 4);
-		l4 = ip + (ip[6] == 17 ? 40 : 48);
+		l4 = ip + (ip[6] == 60 ? 48 : 40);
 	}
 	t.src_port = (uint16_t)(l4[0] << 8 | l4[1]);
 	t.dst_port = (uint16_t)(l4[2] << 8 | l4[3]);
@@ -240,7 +264,7 @@ static void set_device(uint16_t port, uint64_t key_seed, uint32_t size) {
 	assert_int_equal(rss_init(&bed.rss[port], &s, &why), 0);
 }
 
-static void put_service(uint8_t family, uint32_t affinity) {
+static void put_service(uint8_t family, uint32_t affinity, enum model_protocol protocol) {
 	struct model_frontend frontend = {.addr = vip_of(family), .port = 80};
 	struct model_backend backends[BACKENDS];
 	struct model_service s = {.mode = MODEL_FULLNAT,
@@ -261,7 +285,7 @@ static void put_service(uint8_t family, uint32_t affinity) {
 	snprintf(s.key.ns, sizeof(s.key.ns), "default");
 	snprintf(s.key.name, sizeof(s.key.name), "web-%u", family);
 	s.key.port = 80;
-	s.key.protocol = MODEL_UDP;
+	s.key.protocol = protocol;
 	assert_true(model_put(bed.a.model, &s) >= 0);
 }
 
@@ -299,8 +323,10 @@ static void open_bed(bool wan_known, bool lan_known, uint32_t affinity) {
 			dp->sender[p][w] = w;
 	dp->io = (struct worker_io){.send = send_frames, .ctx = &bed};
 	set_neighbors();
-	put_service(4, affinity);
-	put_service(6, affinity);
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		put_service(family, affinity, MODEL_UDP);
+		put_service(family, affinity, MODEL_TCP);
+	}
 	assert_int_equal(appliance_apply(&bed.a, 1000), 1);
 	bed.no_rss[WAN] = !wan_known;
 	bed.no_rss[LAN] = !lan_known;
@@ -471,6 +497,41 @@ static void packets_with_options_belong_to_the_flow_of_those_without(void **stat
 	close_bed();
 }
 
+#define SYN 0x02
+#define ACK 0x10
+
+static struct tuple segment(uint32_t client, uint8_t flags, uint16_t worker) {
+	struct ip_addr from = client_of(client & 1 ? 6 : 4, client), vip = vip_of(from.family);
+	struct frame f = frame_tcp(WAN, &from, 4000, &vip, 80, flags);
+
+	receive(WAN, &f, worker == BY_RSS ? receiver_of(WAN, &f) : worker);
+	assert_int_equal(bed.n_out, 1);
+	return tuple_of(&bed.out[0]);
+}
+
+// A damaged packet, for instance, whose ports the device did not hash: no reset for a connection that is known elsewhere.
+static void a_segment_at_the_wrong_worker_finds_its_connection(void **state) {
+	set_device(WAN, 8, 128);
+	set_device(LAN, 8, 128);
+	open_bed(true, true, 0);
+	for (uint32_t i = 0; i < CLIENTS; i++) {
+		struct tuple first = segment(i, SYN, BY_RSS);
+
+		assert_int_equal(bed.out[0].port, LAN);
+		for (uint16_t w = 0; w < WORKERS; w++) {
+			struct tuple t = segment(i, ACK, w);
+
+			assert_int_equal(bed.out[0].port, LAN);
+			assert_memory_equal(&t, &first, sizeof(t));
+		}
+		for (uint16_t w = 0; w < WORKERS; w++) {
+			segment(i + CLIENTS, ACK, w); // known nowhere: reset
+			assert_int_equal(bed.out[0].port, WAN);
+		}
+	}
+	close_bed();
+}
+
 static int start(void **state) {
 	struct error err;
 
@@ -496,6 +557,7 @@ int main(void) {
 		cmocka_unit_test(affinity_keeps_its_owner_and_answers_come_to_it),
 		cmocka_unit_test(answers_that_come_elsewhere_find_their_flow),
 		cmocka_unit_test(packets_with_options_belong_to_the_flow_of_those_without),
+		cmocka_unit_test(a_segment_at_the_wrong_worker_finds_its_connection),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
