@@ -191,7 +191,7 @@ int bed_create(struct bed *b, const struct bed_settings *s, struct error *err) {
 	ret = bench_eal(s->cpu, &b->huge_packets, err);
 	if (ret < 0)
 		goto config;
-	b->pool = rte_pktmbuf_pool_create("bench", BENCH_MBUFS, 0, 8,
+	b->pool = rte_pktmbuf_pool_create("bench", BENCH_MBUFS, 0, BENCH_PRIVATE,
 					  RTE_PKTMBUF_HEADROOM + BENCH_DATA, SOCKET_ID_ANY);
 	ret = b->pool == NULL ? error_set(err, -ENOMEM, "out of memory for packets")
 			      : create_appliance(b, err);

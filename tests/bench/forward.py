@@ -22,7 +22,7 @@ MAC = "02:70:63:61:70:00"  # net_pcap's first port
 DATA_ROOM = 256            # of a packet buffer, 128 of headroom included
 CAPACITY = 1 << 20
 SERVICES, BACKENDS, ENDPOINTS = 1000, 4, 100
-TURN = 0.4    # seconds that a program is counted for
+TURN = 0.3    # seconds that a program is counted for
 SETTLE = 0.1  # after a change of turns
 
 

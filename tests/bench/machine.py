@@ -52,6 +52,8 @@ def describe(build, cpu):
         "compiler": output("cc", "--version").splitlines()[0] if output("cc", "--version") else "",
         "march": march(build),
         "dpdk": output("pkg-config", "--modversion", "libdpdk").strip(),
+        "mbuf_data_room": 256,
+        "forward_pool": "the capture's packets and 32,768 more",
         "cold_packets": "memory (flushed from every cache)",
         "load": round(os.getloadavg()[0], 2),
         "commit": output("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD").strip(),

@@ -9,6 +9,27 @@
 #include <stdlib.h>
 #include <time.h>
 
+static inline uint32_t draw(struct measure *m) { // xorshift
+	uint64_t x = m->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	m->random = x;
+	return (uint32_t)(x >> 16);
+}
+
+// As in a pool that has been in use: no stride for the CPU to guess.
+static void shuffle(struct measure *m, unsigned n) {
+	for (unsigned i = n - 1; i > 0; i--) {
+		struct rte_mbuf *swap = m->mbufs[i];
+		unsigned j = traffic_scale(draw(m), i + 1);
+
+		m->mbufs[i] = m->mbufs[j];
+		m->mbufs[j] = swap;
+	}
+}
+
 int measure_allocate(struct measure *m, struct rte_mempool *pool, struct error *err) {
 	const unsigned n = MEASURE_COLD_BURSTS * MEASURE_BURST;
 
@@ -16,6 +37,7 @@ int measure_allocate(struct measure *m, struct rte_mempool *pool, struct error *
 	if (m->mbufs == NULL || rte_pktmbuf_alloc_bulk(pool, m->mbufs, n) < 0)
 		return error_set(err, -ENOMEM, "out of packets");
 	m->random = 88172645463325252u;
+	shuffle(m, n);
 	return 0;
 }
 
@@ -25,16 +47,6 @@ static uint64_t cycles_now(void) {
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (uint64_t)(((double)t.tv_sec + (double)t.tv_nsec * 1e-9) * (double)rte_get_tsc_hz());
-}
-
-static inline uint32_t draw(struct measure *m) { // xorshift
-	uint64_t x = m->random;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	m->random = x;
-	return (uint32_t)(x >> 16);
 }
 
 enum source { SOURCE_KNOWN, SOURCE_SOME_NEW, SOURCE_NEW, SOURCE_BACK };

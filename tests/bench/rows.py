@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The one list of what tools/bench measures. A later forwarding mode is a line of MODES.
 """A row says what it is in the words of its JSON; its name follows from them, so it stays as it is when others come."""
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 MODES = {  # forwarding mode: the directions that pass through it
     "dsr": ["forward"],
@@ -56,8 +56,8 @@ class Row:
 
     def limit(self):
         """The row of the ruler that this one is held against."""
-        return Row("limit", family=self.family, proto=self.proto, packets=self.packets, flows=self.flows,
-                   new_share=self.new_share)
+        flows = 1_000_000 if self.table == "full" else self.flows
+        return Row("limit", family=self.family, proto=self.proto, packets=self.packets, flows=flows, new_share=self.new_share)
 
     def place(self):
         """The order of a run: a ruler right before what it measures."""
@@ -84,7 +84,7 @@ def pipeline():
                     yield Row("pipeline", mode, family, proto, flows=flows, new_share=0.01)
                 for flows in (1_000_000, 8_000_000):
                     yield Row("pipeline", mode, family, proto, flows=flows, new_share=1)
-        yield Row("pipeline", mode, flows=1_000_000, new_share=1, table="full")
+        yield Row("pipeline", mode, flows=CAPACITY, new_share=1, table="full")
     for way in MODES["fullnat"]:
         yield Row("pipeline", "fullnat", direction=way, flows=MOST_FLOWS)
 
@@ -161,7 +161,3 @@ def hugepages(rows):
         elif row.kind == "forward":
             need = max(need, (2 * row.flows * 512 + max(CAPACITY, 2 * row.flows) * 154 >> 21) + 400)
     return need
-
-
-def same_but(row, **changes):
-    return replace(row, **changes)

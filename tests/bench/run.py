@@ -3,6 +3,7 @@
 # Runs rows and prints what came out: a table, JSON, a comparison, a picture, the tables of docs/performance.md.
 """The front end of the benchmark; tools/bench builds, lends huge pages and calls it. See docs/performance.md."""
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -86,6 +87,10 @@ def describe(row):
         return {**out, "value": None, "unit": row.unit, "valid": False}
     for key in ("mode", "family", "proto", "direction", "frontends", "packets", "flows", "new_share", "workers"):
         out[key] = getattr(row, key)
+    if row.what:
+        out["variant"] = row.what
+    if row.table != "roomy":
+        out["variant"] = f"table-{row.table}"
     for key in ("cycles_per_packet", "ns_per_packet", "spread", "mpps", "ceiling_mpps", "ratio"):
         out[key] = None
     return {**out, "valid": False}
@@ -125,7 +130,7 @@ def measure_packets(program, row, limits):
 def measure_control(program, row):
     result = describe(row)
     if row.what.startswith("memory/"):
-        raw = program.packets(rows.same_but(row, kind="pipeline", what=None))
+        raw = program.packets(dataclasses.replace(row, kind="pipeline", what=None))
         raw["table_mib"] = raw.get("table_bytes", 0) / 2**20
     elif row.what.startswith("idle/"):
         raw = idle.measure(row.what.split("/")[1], program)

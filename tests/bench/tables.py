@@ -76,7 +76,12 @@ def compare(before, after):
 
 # --- docs/performance.md ---
 
-def pipe(head, lines):
+def pipe(title, head, lines):
+    """Lines without a figure are left out, and so is a table without lines."""
+    lines = [line for line in lines if any(line[1:])]
+    if not lines:
+        return
+    yield f"{title}:\n"
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     for line in lines:
@@ -100,7 +105,6 @@ class Page:
         return f"{r['ns_per_packet']:.1f}" + (f" ({r['times_limit']:.1f} x)" if r.get("times_limit") else "")
 
     def established(self, title, proto="tcp", **words):
-        yield f"{title}, ns a packet (times the bare limit at as many flows):\n"
         lines = []
         for family in rows.FAMILIES:
             lines.append([f"bare limit, IPv{family}"] + [
@@ -110,45 +114,41 @@ class Page:
                     lines.append([f"{mode}, {way}, IPv{family}"] + [
                         self.cell(kind="pipeline", mode=mode, family=family, proto=proto, direction=way, flows=n, **words)
                         for n in rows.FLOWS])
-        yield from pipe(["flows", *map(short, rows.FLOWS)], lines)
+        yield from pipe(title + ", ns a packet (times the bare limit at as many flows)", ["flows", *map(short, rows.FLOWS)], lines)
 
     def fresh(self):
-        yield "New flows, IPv4, ns a packet (times the limit):\n"
-        head = ["", "TCP, 1 M", "TCP, 8 M", "UDP, 1 M", "UDP, 8 M", "1 % new, 65,536", "1 % new, 1 M", "full table, 1 M"]
+        head = ["", "TCP, 1 M", "TCP, 8 M", "UDP, 1 M", "UDP, 8 M", "1 % new, 65,536", "1 % new, 1 M", "full table"]
         cases = [dict(proto=p, flows=n, new_share=1) for p in rows.PROTOCOLS for n in (1_000_000, 8_000_000)]
         cases += [dict(flows=n, new_share=0.01) for n in (65_536, 1_000_000)]
-        full = dict(flows=1_000_000, new_share=1, table="full")
+        full = dict(flows=rows.CAPACITY, new_share=1, table="full")
         lines = [["bare limit"] + [self.cell(kind="limit", **c) for c in cases] + [""]]
         for mode in rows.MODES:
             lines.append([mode] + [self.cell(kind="pipeline", mode=mode, **c) for c in [*cases, full]])
-        yield from pipe(head, lines)
+        yield from pipe("New flows, IPv4, ns a packet (times the limit)", head, lines)
 
     def frontends(self):
-        yield "One frontend against 1,000, IPv4, TCP, ns a packet:\n"
         lines = []
         for mode in rows.MODES:
             pairs = [[self.cell(kind="pipeline", mode=mode, flows=f, frontends=n).split(" ")[0] for n in (1, 1000)] for f in rows.FLOWS]
             lines.append([mode] + [" / ".join(p) if all(p) else "" for p in pairs])
-        yield from pipe(["flows", *map(short, rows.FLOWS)], lines)
+        yield from pipe("One frontend / 1,000, IPv4, TCP, ns a packet", ["flows", *map(short, rows.FLOWS)], lines)
 
     def forward(self):
-        found = [r for r in self.out["rows"] if r["kind"] == "forward" and r["valid"]]
-        yield "The daemon between net_pcap ports, beside testpmd macswap on the same ports and captures:\n"
-        yield from pipe(["row", "sluiced, Mpps", "testpmd, Mpps", "ratio", "ns a packet more"], [
-            [r["name"], number(r["mpps"], 2), number(r["ceiling_mpps"], 2), number(r["ratio"], 2), number(r.get("ns_difference"))]
-            for r in found])
+        yield from pipe(
+            "The daemon between net_pcap ports, beside testpmd macswap on the same ports and captures",
+            ["row", "sluiced, Mpps", "testpmd, Mpps", "ratio", "ns a packet more"],
+            [[r["name"], number(r["mpps"], 2), number(r["ceiling_mpps"], 2), number(r["ratio"], 2), number(r.get("ns_difference"))]
+             for r in self.out["rows"] if r["kind"] == "forward" and r["valid"]])
 
     def control(self):
-        yield "Control:\n"
-        yield from pipe(["row", "value", "unit"], [
+        yield from pipe("Control", ["row", "value", "unit"], [
             [r["name"], number(r["value"], 2), r["unit"]] for r in self.out["rows"] if r["kind"] == "control" and r["valid"]])
 
     def stages(self):
         for part, title in PARTS.items():
             if lines := by_part(self.out, part):
-                yield (f"Cycles a packet, {title}; IPv4, TCP, 65,536 flows. (Reading the clock keeps work from overlapping: the sum is "
-                       "above a row's.)\n")
-                yield from pipe(lines[0], lines[1:])
+                yield from pipe(f"Cycles a packet, {title}; IPv4, TCP, 65,536 flows (reading the clock keeps work from overlapping, so the "
+                                "sum is above a row's)", lines[0], lines[1:])
 
     def machine(self):
         m = self.out["machine"]
