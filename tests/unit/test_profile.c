@@ -89,7 +89,7 @@ static void all_fields_are_read(void **state) {
 	if (load(&p,
 		 "{\"drivers\": [\"net_a\", \"net_b\"], \"queues\": \"device\", \"maxQueues\": 4,"
 		 " \"rxDescriptors\": 512, \"txDescriptors\": 256, \"burst\": 16, \"dataRoom\": 2048, \"heldBuffers\": 70000,"
-		 " \"rss\": [\"ipv4-tcp\", \"ipv6-udp\"], \"reta\": \"spread\","
+		 " \"rss\": [\"ipv4-tcp\", \"ipv6-udp\"], \"reta\": \"spread\", \"rxInterrupts\": \"level\","
 		 " \"rxOffloads\": [\"rss-hash\"], \"txOffloads\": [],"
 		 " \"devargs\": {\"k\": \"v\"}}",
 		 &err) < 0)
@@ -97,7 +97,7 @@ static void all_fields_are_read(void **state) {
 	assert_string_equal(p.name, "t");
 	assert_int_equal(p.n_drivers, 2);
 	assert_string_equal(p.drivers[1], "net_b");
-	assert_true(p.all_queues && p.reta_spread);
+	assert_true(p.all_queues && p.reta_spread && p.rx_level);
 	assert_int_equal(p.max_queues, 4);
 	assert_int_equal(p.rx_descriptors, 512);
 	assert_int_equal(p.tx_descriptors, 256);
