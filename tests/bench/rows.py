@@ -96,6 +96,8 @@ def forward():
         yield Row("forward", "dsr", proto="tcp", flows=flows, what="syn")
     for mode in ("dsr", "fullnat"):
         yield Row("forward", mode, proto="udp", workers=2)
+    for mode in ("dsr", "fullnat"):
+        yield Row("forward", mode, proto="udp", flows=1024, what="memif")  # between testpmd's flowgen and itself
     yield Row("forward", "fullnat", proto="udp", workers=2, what="mixed")  # each file has flows of both workers: hand-over
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import forward
 import idle
 import machine
+import memif
 import plot
 import rows
 import tables
@@ -64,13 +65,16 @@ class Program:
         self.kept = {}
 
     def run(self, verb, program=None, **words):
-        words = {"cpu": self.cpu, "passes": self.passes, **words}
+        words = {"cpu": self.cpu, "passes": self.passes} | words
         key = (verb, *sorted(words.items()))
         if key not in self.kept:
             run = subprocess.run([program or self.path, verb, *(f"{k}={v}" for k, v in words.items())], capture_output=True, text=True)
             said = [line for line in run.stderr.splitlines() if not line.startswith("EAL:")]
             self.kept[key] = json.loads(run.stdout) if run.returncode == 0 else {"valid": False, "error": " ".join(said)}
         return self.kept[key]
+
+    def tsc_hz(self):
+        return self.run("limit", flows=1, count=32, passes=1)["tsc_hz"]
 
     def packets(self, row):
         words = {"family": row.family, "proto": row.proto, "direction": row.direction, "frontends": row.frontends,
@@ -152,7 +156,7 @@ def measure(args):
             if sys.stderr.isatty():
                 print(f"\r{i + 1}/{len(todo)} {row.name:<60}", end="", file=sys.stderr, flush=True)
             if row.kind == "forward":
-                results.append(bench.measure(row, describe(row), rates))
+                results.append(bench.measure(row, describe(row), rates, memif.turns if row.what == "memif" else forward.Bench.turns))
             elif row.kind == "control":
                 results.append(measure_control(program, row))
             else:
