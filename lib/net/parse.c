@@ -165,9 +165,9 @@ static enum reason parse_ipv4(struct parsed *out, const uint8_t *frame, uint32_t
 	r = walk_options(ip + PARSE_IPV4_LEN, header - PARSE_IPV4_LEN);
 	if (r != REASON_NONE)
 		return r;
-	if (parse_is_martian4(ip + 12))
+	if (parse_is_martian4(ip[12]))
 		return REASON_MARTIAN_SOURCE;
-	if (parse_is_martian4(ip + 16))
+	if (parse_is_martian4(ip[16]))
 		return REASON_MARTIAN_DESTINATION;
 	return is_fragment4(ip) ? REASON_FRAGMENT : parse_l4(out, frame);
 }
