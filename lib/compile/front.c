@@ -40,6 +40,7 @@ struct frontend_ref front_ref_of(const struct front *f) {
 		.affinity = s->affinity > 0,
 		.restricted = s->restricted && f->kind == MODEL_LOAD_BALANCER,
 		.owner_by_address = s->mode == TABLES_DNAT ? s->by_address : s->affinity > 0,
+		.owner_moved = s->owner_moved,
 		.service = s->id,
 	};
 }

@@ -98,7 +98,8 @@ static void set_way_back(const struct compile *c, const struct point *p, struct 
 	ref->port = fixed_port_towards(c, &p->place.addr) & (TABLES_MAX_PORTS - 1);
 	r = c->ports[ref->port].rss;
 	if (r != NULL)
-		ref->rss_part = rss_endpoint_part(r, &p->place.addr, p->place.port) & (RSS_MAX_RETA - 1);
+		ref->rss_part = rss_endpoint_part(r, &p->place.addr, p->place.port) &
+				(RSS_MAX_RETA - 1);
 }
 
 static void settle(struct compile *c, struct point *p) {
@@ -111,6 +112,7 @@ static void settle(struct compile *c, struct point *p) {
 		ref.fullnat |= m->side->mode == TABLES_FULLNAT;
 		ref.dnat |= m->side->mode == TABLES_DNAT && m->side->n_fronts > 0;
 		ref.owner_by_address |= m->side->mode == TABLES_DNAT && m->side->by_address;
+		ref.owner_moved |= m->side->mode == TABLES_DNAT && m->side->owner_moved;
 	}
 	choose_frontend(p, &ref, &p->oldest);
 	if (memcmp(&ref, &p->ref, sizeof(ref)) != 0)
@@ -187,6 +189,7 @@ void owners_settle(struct compile *c) {
 		if (s == NULL || s->by_address == s->next_by_address)
 			continue;
 		s->by_address = s->next_by_address;
+		s->owner_moved |= s->blob != NULL;
 		c->frontends_changed = true;
 		points_touch(c, s);
 	}

@@ -111,6 +111,8 @@ static void set_attributes(struct compile *c, struct side *s, const struct model
 		side_change(c, s);
 	if ((s->affinity > 0) != (m->affinity_timeout > 0) || s->restricted != m->restricted)
 		c->frontends_changed = true;
+	if ((s->affinity > 0) != (m->affinity_timeout > 0) && s->mode != TABLES_DNAT)
+		s->owner_moved |= s->blob != NULL; // dnat: owners_settle()
 	s->reject = m->reject;
 	s->affinity = m->affinity_timeout;
 	s->restricted = m->restricted;

@@ -91,6 +91,7 @@ struct side {
 	struct ip_prefix *ranges;         // of the family
 	bool changed;                     // needs another blob
 	bool by_address, next_by_address; // dnat: owned by the client's address alone
+	bool owner_moved;                 // it was owned otherwise while published
 	struct side *next_walk;
 	struct blob *blob, *next_blob; // published; made and not yet published
 };

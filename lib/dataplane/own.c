@@ -35,6 +35,13 @@ static bool is_at_owner(const struct tables *t, const struct packet *k) {
 	return k->way == WAY_IN && plain && tables_is_receivers(t, k->frontend);
 }
 
+// dsr's owner was the receiver before affinity came: its flows stay where they are.
+static bool is_kept(struct worker *w, const struct packet *k) {
+	if (!k->frontend.owner_moved || k->frontend.mode != TABLES_DSR || k->way != WAY_IN || is_tcp_start(k))
+		return false;
+	return flow_find(w->flows, &k->key, flow_hash(w->flows, &k->key), w->now) != NULL;
+}
+
 void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {
 	if (t->workers == 1)
 		return;
@@ -45,7 +52,7 @@ void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uin
 		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over || is_at_owner(t, k))
 			continue;
 		owner = owner_of(t, k, w->id);
-		if (owner != w->id)
+		if (owner != w->id && !is_kept(w, k))
 			move_packet(w, k, owner);
 	}
 }

@@ -63,10 +63,30 @@ static void ask_owner(struct worker *w, const struct tables *t, struct packet *k
 	move_packet(w, k, owner);
 }
 
+// Affinity came or went, and with it the owner: a connection that is not known to the present owner may live on at the former one, who
+// decides. A SYN and UDP begin anew here.
+static bool ask_former_owner(struct worker *w, const struct tables *t, struct packet *k, bool moved) {
+	uint16_t owner;
+
+	if (!moved || t->workers == 1 || k->p.protocol != 6 || is_tcp_start(k) || owner_of(t, k, w->id) != w->id)
+		return false;
+	k->by_address = !k->by_address;
+	k->frontend.owner_by_address = k->by_address;
+	owner = owner_of(t, k, w->id);
+	k->by_address = !k->by_address;
+	k->frontend.owner_by_address = k->by_address;
+	if (owner == w->id)
+		return false;
+	move_packet(w, k, owner);
+	return true;
+}
+
 void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 	bool serves;
 
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
+	if (k->flow == NULL && ask_former_owner(w, t, k, k->frontend.owner_moved))
+		return;
 	if (k->flow == NULL) {
 		judge_unknown(k);
 		if (k->reason == REASON_NO_FLOW)
@@ -131,6 +151,8 @@ static bool find_back(struct worker *w, const struct tables *t, struct packet *k
 static void track_back(struct worker *w, const struct tables *t, struct packet *k) {
 	if (!find_back(w, t, k)) {
 		k->flow = NULL;
+		if (k->way == WAY_BACK_DNAT && ask_former_owner(w, t, k, k->endpoint.owner_moved))
+			return;
 		k->reason = REASON_NO_FLOW_REVERSE;
 		return;
 	}

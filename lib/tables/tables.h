@@ -42,7 +42,8 @@ struct frontend_ref {
 	uint32_t id : 20, mode : 3, // enum tables_mode
 		affinity : 1,       // ClientIP
 		restricted : 1,     // the service blob has source ranges
-		owner_by_address : 1; // owned by the client's address alone
+		owner_by_address : 1, // owned by the client's address alone
+		owner_moved : 1;      // it was otherwise once: flows may live on at their former owner
 	uint32_t service;
 };
 
@@ -60,6 +61,7 @@ struct endpoint_ref {
 		dnat : 1,           // some dnat service leads here
 		ambiguous : 1,      // ... through more than one frontend
 		owner_by_address : 1, // of dnat's way back
+		owner_moved : 1,      // as in frontend_ref
 		fullnat : 1,
 		port : 4;           // that the route leads through: fullnat's answers are expected there
 	uint32_t frontend : 20,     // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
