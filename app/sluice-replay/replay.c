@@ -14,6 +14,7 @@
 #define SPARE_MBUFS 512   // beside those that may be held
 #define RING 64
 #define SETTLE 10000      // rounds after one packet; it takes a handful
+#define LEAP (UINT64_C(500000) * 1000000000) // ns; the clock of entries wraps at 2^20 s, timeouts end at 518,400 s
 
 static uint64_t now_ms(const struct replay *r) {
 	return START_MS + (r->now - r->first) / 1000000;
@@ -92,14 +93,23 @@ static int apply_manifests(struct replay *r, const char *path, struct error *err
 	return ret < 0 ? error_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
 }
 
+static void tick(struct replay *r, uint64_t time) {
+	struct appliance *a = &r->appliance;
+
+	r->now = time;
+	for (uint16_t i = 0; i < a->dp.n_workers; i++)
+		worker_tick(a->workers[i], publish_read(a->publish), now_ms(r));
+}
+
 static int advance(struct replay *r, uint64_t time, struct error *err) {
 	struct appliance *a = &r->appliance;
 	int ret = 0;
 
+	// A daemon's workers look at their clock all the time; a capture's silence may last for years. After two leaps all has expired.
+	for (int i = 0; i < 2 && time > r->now + LEAP; i++)
+		tick(r, r->now + LEAP);
 	if (time > r->now)
-		r->now = time;
-	for (uint16_t i = 0; i < a->dp.n_workers; i++)
-		worker_tick(a->workers[i], publish_read(a->publish), now_ms(r));
+		tick(r, time);
 	settle(r);
 	while (ret == 0 && r->applied < r->options.n_apply && r->options.apply[r->applied].at <= r->now - r->first) {
 		ret = apply_manifests(r, r->options.apply[r->applied++].path, err);
