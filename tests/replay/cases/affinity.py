@@ -132,3 +132,64 @@ def both_addresses_of_a_service_share_a_clients_affinity(t):
             wan> client:{port} > nodeport:30080 TCP S
             lan< snat:* > $b:8080 TCP S       ; affinity
         """)
+
+
+@case(**EVERY)
+def known_flows_live_on_when_affinity_comes_and_goes(t):
+    t.service("web", backends=ALL)
+    ports = range(40000, 40020)
+    inside = "dmac=$m{0}" if t.mode == "dsr" else ""
+    line = "wan> client:{0} > vip:80 TCP {1}\nlan< $s{0}:$p{0} > $b{0}:* TCP {1} " + inside + "    ; {2}"
+    answer = "" if t.mode == "dsr" else "\nlan> $b{0}:8080 > $s{0}:$p{0} TCP {1}\nwan< vip:80 > client:{0} TCP {1}"
+    for port in ports:
+        t.play(line.format(port, "S", "new"))
+    for port in ports:
+        t.play(answer.format(port, "SA") + "\n" + line.format(port, "A", "tracked"))
+    for seconds, affinity in ((5, 100), (10, None), (15, 50)):
+        t.change(seconds)
+        t.service("web", affinity=affinity)
+        t.play(f"at {seconds}")
+        for port in ports:
+            t.play(line.format(port, "PA", "tracked") + answer.format(port, "A"))
+
+
+@case(family=(4, 6))
+def anothers_affinity_leaves_the_flows_of_a_shared_pod(t):
+    t.service("web", mode="dnat", backends=ALL)
+    ports = range(40000, 40020)
+    for port in ports:
+        t.play(f"wan> client:{port} > vip:80 TCP S\nlan< client:{port} > $b{port}:8080 TCP S")
+    for port in ports:
+        t.play(f"lan> $b{port}:8080 > client:{port} TCP SA\nwan< vip:80 > client:{port} TCP SA")
+    t.change(5)
+    t.service("shop", mode="dnat", vip="vip2", backends="b1", affinity=100)
+    t.change(6)
+    t.service("web", backends=ALL + " n1 n2 n3")  # so that not every choice is the old one
+    t.play("at 6")
+    for port in ports:
+        t.play(f"""
+            wan> client:{port} > vip:80 TCP A len=1
+            lan< client:{port} > $b{port}:8080 TCP A len=1    ; tracked
+            lan> $b{port}:8080 > client:{port} TCP A len=2
+            wan< vip:80 > client:{port} TCP A len=2
+        """)
+
+
+@case(family=(4, 6))
+def a_pod_of_services_with_and_without_affinity_answers_for_both(t):
+    t.service("web", mode="dnat", backends="b1 b2")
+    t.service("shop", mode="dnat", vip="vip2", backends="b1 b2", affinity=100)
+    for port in range(40000, 40020):
+        t.play(f"""
+            wan> client:{port} > vip:80 TCP S
+            lan< client:{port} > $b{port}:8080 TCP S
+            wan> client2:{port} > vip2:80 TCP S
+            lan< client2:{port} > $c:8080 TCP S
+        """)
+    for port in range(40000, 40020):
+        t.play(f"""
+            lan> $b{port}:8080 > client:{port} TCP SA
+            wan< vip:80 > client:{port} TCP SA
+            lan> $c:8080 > client2:{port} TCP SA
+            wan< vip2:80 > client2:{port} TCP SA
+        """)

@@ -137,3 +137,62 @@ def a_pod_that_becomes_shared_keeps_answering_old_flows(t):
         lan> b1:8080 > client:40000 TCP A len=7
         wan< vip:80 > client:40000 TCP A len=7
     """)
+
+
+@case(family=(4, 6))
+def a_pod_that_becomes_shared_does_not_lend_out_a_tuple_in_use(t):
+    t.service("web", mode="dnat", backends="b1")
+    t.play("wan> client:40000 > vip:80 TCP S\nlan< client:40000 > b1:8080 TCP S")
+    t.change(5)
+    t.service("shop", mode="dnat", vip="vip2", backends="b1")
+    t.play("""
+        at 5
+        wan> client:40000 > vip2:80 TCP S
+        drop tuple-in-use
+        lan> b1:8080 > client:40000 TCP SA
+        wan< vip:80 > client:40000 TCP SA
+    """)
+
+
+@case(family=(4, 6))
+def a_pod_that_is_no_longer_shared_answers_for_who_is_left(t):
+    t.service("web", mode="dnat", backends="b1")
+    t.service("shop", mode="dnat", vip="vip2", backends="b1")
+    t.play("""
+        wan> client:40000 > vip:80 TCP S
+        lan< client:40000 > b1:8080 TCP S
+        wan> client:40001 > vip2:80 TCP S
+        lan< client:40001 > b1:8080 TCP S
+    """)
+    t.change(5)
+    t.delete("web")
+    t.play("""
+        at 5
+        lan> b1:8080 > client:40001 TCP SA
+        wan< vip2:80 > client:40001 TCP SA
+        lan> b1:8080 > client:40000 TCP SA
+        drop no-flow-reverse
+        wan> client:40000 > vip2:80 TCP S
+        lan< client:40000 > b1:8080 TCP S
+        lan> b1:8080 > client:40000 TCP SA
+        wan< vip2:80 > client:40000 TCP SA
+    """)
+
+
+@case(family=(4, 6))
+def one_pod_may_serve_in_two_modes(t):
+    t.service("web", mode="dnat", backends="b1")
+    t.service("shop", mode="fullnat", vip="vip2", backends="b1")
+    t.service("cdn", mode="dsr", vip="vip3", backends="b1")
+    t.play("""
+        wan> client:40000 > vip:80 TCP S
+        lan< client:40000 > b1:8080 TCP S
+        wan> client:40000 > vip2:80 TCP S
+        lan< snat:$p > b1:8080 TCP S
+        wan> client:40000 > vip3:80 TCP S
+        lan< client:40000 > vip3:80 TCP S dmac=b1
+        lan> b1:8080 > snat:$p TCP SA
+        wan< vip2:80 > client:40000 TCP SA
+        lan> b1:8080 > client:40000 TCP SA
+        wan< vip:80 > client:40000 TCP SA
+    """)

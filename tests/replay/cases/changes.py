@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # --apply: manifests that change between two packets.
+import net
+import text
 from cases.tcp import establish, source
 from suite import case
 
@@ -176,3 +178,38 @@ def manifests_may_be_named_on_the_command_line(t):
     plain = t.command
     t.command = lambda *a: plain(*a)[:3] + ["--manifests", str(t.dir / "manifests-0")] + plain(*a)[3:]
     t.play("wan> client:40000 > vip:80 TCP S\nlan< snat:* > b2:8080 TCP S")
+
+
+@case(family=(4, 6))
+def a_changed_mode_sends_nothing_broken_for_old_flows(t):
+    t.service("web", mode="dnat", backends="b1")
+    t.service("dns", vip="vip2", proto="UDP", port=53, to=5353, mode="dnat", backends="b1")
+    t.play("""
+        wan> client:40000 > vip:80 TCP S seq=1
+        lan< client:40000 > b1:8080 TCP S
+        wan> client:40000 > vip2:53 UDP len=5
+        lan< client:40000 > b1:5353 UDP
+    """)
+    modes = ("fullnat", "dnat", "dsr", "fullnat")
+    for n, mode in enumerate(modes):
+        t.change(5 * n + 5)
+        t.service("web", mode=mode)
+        t.service("dns", mode=mode)
+        t.play(f"""
+            at {5 * n + 5}
+            wan> client:40000 > vip:80 TCP A seq=2 ack=7
+            any
+            wan> client:40000 > vip2:53 UDP len=5
+            any
+            wan> client:40000 > vip2:53 UDP len=6
+            any
+        """)
+    t.sync()
+    for n, mode in enumerate(modes):
+        segment, first, second = t.inputs[2 + 3 * n:5 + 3 * n]
+        for i in (segment, first, second):
+            for port, f in t.outputs(i):
+                seen = {"fullnat": net.address("snat", t.family), "dnat": net.address("client", t.family),
+                        "dsr": net.address("client", t.family)}[mode]
+                t.require(port == "wan" or (f["src"] == seen and f["sport"] > 0), f"{mode}: {text.describe(f)}")
+        t.require(t.outputs(second), f"{mode}: the UDP flow does not go on")

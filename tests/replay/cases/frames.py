@@ -42,6 +42,10 @@ def a_tagged_port_wants_its_tag_and_sends_it(t):
         drop vlan-untagged
         wan> client:40000 > vip:80 TCP S vlan=101
         drop vlan-other
+        wan> client:40000 > vip:80 TCP A vlan=101        # of the known flow
+        drop vlan-other
+        wan> client:40001 > vip:80 TCP S vlan=101        # of a new one
+        drop vlan-other
         wan> client > wan ICMP echo ident=1 number=2 vlan=100
         wan< wan > client ICMP echo-reply vlan=100
     """)

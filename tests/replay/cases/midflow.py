@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Packets from inside a connection that is not known, from both sides.
+import net
 from suite import case
 
 
@@ -130,19 +131,23 @@ def a_host_that_is_no_backend_is_not_translated(t):
     """)
 
 
-@case(family=(4, 6))
+@case(family=(4, 6), mode=("fullnat", "dnat"))
 def another_backend_can_not_answer_in_a_flow(t):
     t.service("web", backends="b1 b2")
     t.play("""
         wan> client:40000 > vip:80 TCP S
-        lan< snat:$p > $b:8080 TCP S
-        lan> b3:8080 > snat:$p TCP SA
+        lan< $s:$p > $b:8080 TCP S
+        lan> b3:8080 > $s:$p TCP SA
         drop no-flow-reverse|not-for-us
     """)
-    other = "b2" if t.values["b"] in ("10.0.0.11", "fd00:10::11") else "b1"
+    other = "b2" if t.values["b"] == net.address("b1", t.family) else "b1"
     t.play(f"""
-        lan> {other}:8080 > snat:$p TCP SA
+        lan> {other}:8080 > $s:$p TCP SA
         drop no-flow-reverse
-        lan> $b:8080 > snat:$p UDP len=8
+        lan> {other}:8080 > $s:$p TCP A len=30
+        drop no-flow-reverse
+        lan> $b:8080 > $s:$p UDP len=8
         drop no-flow-reverse|not-for-us
+        lan> $b:8080 > $s:$p TCP SA
+        wan< vip:80 > client:40000 TCP SA
     """)

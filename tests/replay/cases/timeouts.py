@@ -187,3 +187,26 @@ def flows_that_have_expired_are_not_counted(t):
     for port in range(41000, 41100):
         t.play(f"wan> client:{port} > vip:53 UDP len=9\nlan< client:{port} > *:5353 UDP")
     t.play("flows 100\nat 40\nwan> client:40000 > vip:53 UDP len=9\nlan< client:40000 > *:5353 UDP\nflows 1")
+
+
+@case(family=(4, 6), mode=("fullnat", "dnat"))
+def days_are_counted_as_well(t):
+    t.service("web", backends="b1")
+    t.timeouts(tcpEstablished=432000)
+    check(t, 432000, HANDSHAKE)
+
+
+@case()
+def a_long_silence_does_not_make_old_flows_young(t):
+    t.service("web", mode="dnat", backends="b1")
+    t.play("wan> client:40000 > vip:80 TCP A\nany\nwan> client:40000 > vip:80 TCP A\nany")
+    now = 0
+    for silence in (2**18, 2**19, 2**20, 2**20 + 100, 2**21, 2**22):  # seconds; clocks wrap at such places
+        now += silence
+        t.play(f"""
+            at {now}
+            wan> client:40000 > vip:80 TCP A
+            lan< client:40000 > b1:8080 TCP A     ; new
+            wan> client:40000 > vip:80 TCP A
+            lan< client:40000 > b1:8080 TCP A     ; tracked
+        """)
