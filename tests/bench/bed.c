@@ -134,7 +134,8 @@ static int put_services(struct bed *b, struct error *err) {
 	return ret < 0 ? error_set(err, ret, "the model refuses a service") : bed_apply(b, err);
 }
 
-// As appliance.c has it, but for the share of half-open flows: rows of new flows fill the table with them.
+// As appliance.c has it, but for the share of half-open flows: rows of new flows fill the table
+// with them.
 static struct flow_config flow_config_of(const struct bed_settings *s, uint64_t secret) {
 	uint8_t n_snat = s->mode == MODEL_FULLNAT ? TRAFFIC_SNAT_ADDRESSES : 0;
 	struct flow_config c = {.capacity = s->capacity,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The appliance under test: made by the daemon's own assembly from a configuration and a model in memory, one worker, no device.
+// The appliance under test: made by the daemon's own assembly from a configuration and a model in
+// memory, one worker, no device.
 //
 //     wan (port 0) --- clients, through a gateway with a static MAC address
 //     lan (port 1) --- endpoints, static neighbours; SNAT addresses are here
 //
-// With one frontend there is one Service with 100 backends. With n frontends there are n Services with BED_BACKENDS backends each, which
-// share the 100 endpoint addresses: the same ports in dsr and fullnat (100 endpoints in all), a port of its own in dnat, so that each way back is unique.
+// With one frontend there is one Service with 100 backends. With n frontends there are n Services
+// with BED_BACKENDS backends each, which share the 100 endpoint addresses: the same ports in dsr
+// and fullnat (100 endpoints in all), a port of its own in dnat, so that each way back is unique.
 #ifndef SLUICE_BENCH_BED_H
 #define SLUICE_BENCH_BED_H
 

@@ -9,8 +9,8 @@
 #include "measure.h"
 #include "options.h"
 
-#define BENCH_CAPACITY                                                                             \
-	1048576u // dataplane.flowsPerWorker's default: rows with fewer flows have a table of that size all the same
+// dataplane.flowsPerWorker's default: rows with fewer flows have a table of that size all the same
+#define BENCH_CAPACITY 1048576u
 #define BENCH_DATA 256   // of a packet buffer, as in the pcap profile
 #define BENCH_PRIVATE 64 // of an mbuf, a line so that frames begin on one
 #define BENCH_MBUFS (MEASURE_COLD_BURSTS * MEASURE_BURST + 1023)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Captures for net_pcap: a packet of each flow, in random order.
 //
-// TCP: a SYN; played again it meets its own half-open flow. UDP: a datagram; from the second round on its flow is known. With
-// workers=N worker=I only flows that worker I of N owns: two such files feed two workers without hand-over.
+// TCP: a SYN; played again it meets its own half-open flow. UDP: a datagram; from the second round
+// on its flow is known. With workers=N worker=I only flows that worker I of N owns: two such files
+// feed two workers without hand-over.
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>

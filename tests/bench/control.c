@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not a packet's cost: building and publishing tables, bytes of flows, and how fast they go when their time is out.
+// What is not a packet's cost: building and publishing tables, bytes of flows, and how fast they go
+// when their time is out.
 #include <errno.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
@@ -110,7 +111,8 @@ static int time_publication(const struct options *o, struct error *err) {
 
 // --- bytes ---
 
-// All that a family's flows have, over the flows that fit: entries, records, ways back. What is sized by backends is not theirs.
+// All that a family's flows have, over the flows that fit: entries, records, ways back. What is
+// sized by backends is not theirs.
 static int count_bytes(const struct options *o, struct error *err) {
 	struct pipeline *p = calloc(1, sizeof(*p));
 	const struct flow_table *t;
@@ -143,7 +145,8 @@ struct expiry {
 	uint64_t left;
 };
 
-// Bursts of flows that live until the clock says so or only they are left; cycles of processing a packet.
+// Bursts of flows that live until the clock says so or only they are left; cycles of processing a
+// packet.
 static double forward_until(struct pipeline *p, uint64_t until, bool or_alone) {
 	struct measure *m = &p->measure;
 	uint64_t cycles = 0, packets = 0, start;

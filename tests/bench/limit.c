@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ruler: the least that a tracked balancer must do to a packet, without I/O, states, ways back, counters or faults.
+// The ruler: the least that a tracked balancer must do to a packet, without I/O, states, ways back,
+// counters or faults.
 //
-//     pass 1   is it plain IP? frontend by hash (1,000 of them in 16,384 slots), flow's bucket by hash, prefetch
-//     pass 2   the bucket's line: four entries of 16 bytes (IPv4) or two of 32 (IPv6); on a miss the Maglev slot and the oldest entry's place;
-//              MAC addresses, destination address and port, TTL, checksums by RFC 1624
+//     pass 1   is it plain IP? frontend by hash (1,000 of them in 16,384 slots), the flow's bucket
+//              by hash, prefetch
+//     pass 2   the bucket's line: four entries of 16 bytes (IPv4) or two of 32 (IPv6); on a miss
+//              the Maglev slot and the oldest entry's place; MAC addresses, destination address
+//              and port, TTL, checksums by RFC 1624
 //
-// One bucket a flow and no displacement: entries are twice the flows, and what misses all the same is counted and must stay rare.
+// One bucket a flow and no displacement: entries are twice the flows (IPv6: four times), and the
+// 3 % that miss all the same are counted.
 #include <errno.h>
 #include <rte_hash_crc.h>
 #include <rte_malloc.h>
@@ -304,9 +308,11 @@ static void add_endpoint(struct limit *l, uint32_t i) {
 }
 
 static int create(struct limit *l, const struct options *o, uint32_t capacity, struct error *err) {
+	uint64_t entries = (uint64_t)capacity * (o->new_share > 0 ? 1 : 2);
+
 	l->family = o->family;
 	l->now = 1;
-	l->n_buckets = (uint32_t)((uint64_t)capacity * 2 / (o->family == 4 ? 4 : 2));
+	l->n_buckets = (uint32_t)(o->family == 4 ? entries / 4 : entries);
 	for (uint32_t i = 0; i < o->frontends; i++)
 		add_frontend(l, i, o->protocol);
 	for (uint32_t i = 0; i < TRAFFIC_ENDPOINT_ADDRESSES; i++)

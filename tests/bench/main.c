@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluice-bench: one row a run, raw figures as JSON. tools/bench calls it; docs/performance.md says what the figures mean.
+// sluice-bench: one row a run, raw figures as JSON. tools/bench calls it; docs/performance.md says
+// what the figures mean.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -41,7 +41,8 @@ int measure_allocate(struct measure *m, struct rte_mempool *pool, struct error *
 	return 0;
 }
 
-// Cycles of the TSC that this thread had a CPU for: a machine with other work to do shifts figures less.
+// Cycles of the TSC that this thread had a CPU for: a machine with other work to do shifts figures
+// less.
 static uint64_t cycles_now(void) {
 	struct timespec t;
 

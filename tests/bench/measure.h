@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Passes over packets in memory, with and without what is measured, in turn; one line of JSON at the end.
+// Passes over packets in memory, with and without what is measured, in turn; one line of JSON at
+// the end.
 //
-//     hot    write a burst, process it, the next ...    time of a pass less the time of one that only writes
-//     cold   write many bursts, flush their data out of all caches; then receive and process burst by burst. A driver's receive function
-//            leaves the mbuf in the cache and the data where the NIC put it; what the former costs is measured alone and subtracted
+//     hot    write a burst, process it, the next ...; the time of a pass less the time of one that
+//            only writes
+//     cold   write many bursts, flush their data out of all caches; then receive and process burst
+//            by burst. A driver's receive function leaves the mbuf in the cache and the data where
+//            the NIC put it; what the former costs is measured alone and subtracted
 //     new    like hot, but each round begins with empty tables; emptying is outside of the time
 //
-// What is measured is a function that takes a burst and leaves its mbufs to the caller. Figures are raw: cycles of each pass; medians, rates and
-// ratios are made by whoever reads them.
+// What is measured is a function that takes a burst and leaves its mbufs to the caller. Figures are
+// raw: cycles of each pass; medians, rates and ratios are made by whoever reads them.
 #ifndef SLUICE_BENCH_MEASURE_H
 #define SLUICE_BENCH_MEASURE_H
 
@@ -45,7 +48,8 @@ struct measured {
 
 int measure_allocate(struct measure *m, struct rte_mempool *pool, struct error *err);
 void measure_run(struct measure *m, struct measured *out);
-// Write and process a burst of flows first .. first + 31 (beyond the row's flows: the last one again): how tables are filled.
+// Write and process a burst of flows first .. first + 31 (beyond the row's flows: the last one
+// again): how tables are filled.
 void measure_fill(struct measure *m, uint32_t first, uint8_t flags);
 // The same of backends' answers to those flows; back is in order of flows.
 void measure_fill_back(struct measure *m, const struct traffic_back *back, uint32_t first,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one run measures, as words of the command line: sluice-bench pipeline mode=dsr family=4 flows=65536 ...
+// What one run measures, as words of the command line: sluice-bench pipeline mode=dsr family=4
+// flows=65536 ...
 #ifndef SLUICE_BENCH_OPTIONS_H
 #define SLUICE_BENCH_OPTIONS_H
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of the production path: what worker_run() does with a burst, on packets that come from memory and go nowhere.
+// Rows of the production path: what worker_run() does with a burst, on packets that come from
+// memory and go nowhere.
 //
-// Flows are made as traffic makes them: SYN, SYN-ACK through us where the mode sees it, ACK; or a datagram and its answer.
+// Flows are made as traffic makes them: SYN, SYN-ACK through us where the mode sees it, ACK; or a
+// datagram and its answer.
 #include "pipeline.h"
 
 #include <errno.h>
@@ -161,7 +163,8 @@ static uint64_t flows_expected(const struct measure *m) {
 	return o->new_share > 0 ? m->next_new : o->flows;
 }
 
-// What the row claims: that many flows are there; or each packet made one, in a table that was and stays full.
+// What the row claims: that many flows are there; or each packet made one, in a table that was and
+// stays full.
 static bool has_flows(const struct pipeline *p, const struct flow_stats *before) {
 	const struct options *o = p->measure.options;
 	const struct flow_stats *s = flow_stats(p->bed.worker->flows);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker of the appliance under test, its packets and its flows: what the rows of the path, of stages and of expiry share.
+// One worker of the appliance under test, its packets and its flows: what the rows of the path, of
+// stages and of expiry share.
 #ifndef SLUICE_BENCH_PIPELINE_H
 #define SLUICE_BENCH_PIPELINE_H
 
@@ -16,7 +17,8 @@ struct pipeline {
 	uint64_t clock_start, clock_next, clock_step, ms;
 };
 
-// The appliance, packets and traffic of a row; no flows yet. udp_timeout: seconds, 0: longer than any run.
+// The appliance, packets and traffic of a row; no flows yet. udp_timeout: seconds, 0: longer than
+// any run.
 int pipeline_open(struct pipeline *p, const struct options *o, uint32_t udp_timeout,
 		  struct error *err);
 void pipeline_close(struct pipeline *p);

@@ -149,7 +149,7 @@ def quick():
 def table_mib(row):
     """Memory of the flow table: of both families, as an appliance has it."""
     if row.kind == "limit":
-        return 2 * max(CAPACITY, row.flows) * (16 if row.family == 4 else 32) >> 20
+        return 2 * (row.flows if row.new_share else max(CAPACITY, row.flows)) * (16 if row.family == 4 else 64) >> 20
     capacity = row.flows if row.table == "full" else 2 * row.flows if row.new_share else max(CAPACITY, row.flows)
     return capacity * (154 if row.mode == "fullnat" else 79) >> 20
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the cycles of a row go: the TSC is read between the passes of the short way (lane.c, built once more with SLUICE_LAPS), and
+// Where the cycles of a row go: the TSC is read between the passes of the short way (lane.c, built
+// once more with SLUICE_LAPS), and
 // between the stages of worker_burst(), which take what the short way leaves.
 #include <rte_cycles.h>
 

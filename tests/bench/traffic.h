@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets made in memory: which addresses there are, and how a burst of them is written.
 //
-//     client flow f          16.0.0.0/6, 2001:db8:c::/64; address and port are functions of f, one to one below 2^26 flows
-//     frontend i             198.18.0.1 + i, 2001:db8:100::1 + i, port 80; flow f goes to the one that its hash names
+//     client flow f          16.0.0.0/6, 2001:db8:c::/64; address and port are functions of f, one
+//                            to one below 2^26 flows
+//     frontend i             198.18.0.1 + i, 2001:db8:100::1 + i, port 80; flow f goes to the one
+//                            that its hash names
 //     endpoint address e     10.1.0.1 + e, 2001:db8:1::1 + e, e < 100, on the port `lan`
 //     SNAT address s         10.1.254.1 + s, 2001:db8:1::fe:1 + s, s < 4
 //
-// A frame is copied from a template, then its addresses, ports, flags and IPv4 header checksum are set: what a NIC would have
-// written. That costs about as much as a packet's way through the limit, so whoever measures runs the same writing alone and
-// subtracts it. Templates are 60 bytes (IPv4, a 64-byte frame with its FCS) or 74 (IPv6 with TCP).
+// A frame is copied from a template, then its addresses, ports, flags and IPv4 header checksum are
+// set: what a NIC would have written. That costs about as much as a packet's way through the limit,
+// so whoever measures runs the same writing alone and subtracts it. Templates are 60 bytes (IPv4, a
+// 64-byte frame with its FCS) or 74 (IPv6 with TCP).
 #ifndef SLUICE_BENCH_TRAFFIC_H
 #define SLUICE_BENCH_TRAFFIC_H
 
