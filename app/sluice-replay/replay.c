@@ -108,8 +108,7 @@ static int advance(struct replay *r, uint64_t time, struct error *err) {
 	// A daemon's workers look at their clock all the time; a capture's silence may last for years. After two leaps all has expired.
 	for (int i = 0; i < 2 && time > r->now + LEAP; i++)
 		tick(r, r->now + LEAP);
-	if (time > r->now)
-		tick(r, time);
+	tick(r, time > r->now ? time : r->now);
 	settle(r);
 	while (ret == 0 && r->applied < r->options.n_apply && r->options.apply[r->applied].at <= r->now - r->first) {
 		ret = apply_manifests(r, r->options.apply[r->applied++].path, err);
