@@ -53,8 +53,7 @@ static void spread_reta(const struct port *p, uint16_t size) {
 	memset(reta, 0, sizeof(reta));
 	for (uint16_t i = 0; i < size; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ull << (i % RTE_ETH_RETA_GROUP_SIZE);
-		reta[i / RTE_ETH_RETA_GROUP_SIZE]
-			.reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
 			(uint16_t)((p->first_queue + i) % p->n_rx_queues);
 	}
 	ret = rte_eth_dev_rss_reta_update(p->id, reta, size);

@@ -39,7 +39,7 @@ struct port_settings {
 	const struct mac_addr *mac; // NULL: the device's
 	uint16_t mtu;
 	uint16_t workers;
-	uint16_t first_queue; // of a redirection table that we write: entry i leads to queue first_queue + i
+	uint16_t first_queue; // where a redirection table that we write begins
 	bool wants_rx_intr;   // workers sleep when idle
 };
 
