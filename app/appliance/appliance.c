@@ -48,10 +48,12 @@ uint64_t appliance_worker_bytes(const struct config *c) {
 static int create_worker(struct appliance *a, uint16_t id, struct error *err) {
 	const struct appliance_settings *s = &a->settings;
 	struct flow_config f = flow_config_of(a->config, id, s->secret);
-	int socket = s->worker_cpus == NULL ? MEMORY_ANY_SOCKET : memory_cpu_node(s->worker_cpus[id]);
+	int socket = s->worker_cpus == NULL ? MEMORY_ANY_SOCKET
+					    : memory_cpu_node(s->worker_cpus[id]);
 	uint32_t capacity = affinity_capacity(a->config);
 	struct worker *w;
-	int ret = memory_alloc(&a->worker_memory[id], sizeof(*w), socket, HUGEPAGES_OFF, s->touch, err);
+	int ret = memory_alloc(&a->worker_memory[id], sizeof(*w), socket, HUGEPAGES_OFF, s->touch,
+			       err);
 
 	if (ret < 0)
 		return ret;
@@ -61,14 +63,17 @@ static int create_worker(struct appliance *a, uint16_t id, struct error *err) {
 	w->dp = &a->dp;
 	w->pool = s->pools[id];
 	w->idle = (uint8_t)a->config->dataplane.idle;
-	ret = memory_alloc(&a->flow_memory[id], flow_table_size(&f), socket, s->hugepages, s->touch, err);
+	ret = memory_alloc(&a->flow_memory[id], flow_table_size(&f), socket, s->hugepages, s->touch,
+			   err);
 	if (ret == 0)
-		ret = memory_alloc(&a->affinity_memory[id], affinity_table_size(capacity), socket, s->hugepages, s->touch, err);
+		ret = memory_alloc(&a->affinity_memory[id], affinity_table_size(capacity), socket,
+				   s->hugepages, s->touch, err);
 	if (ret < 0)
 		return ret;
 	if (flow_init(&w->flows, a->flow_memory[id].base, &f) < 0 ||
 	    affinity_init(&w->affinity, a->affinity_memory[id].base, capacity, s->secret) < 0)
-		return error_set(err, -EINVAL, "dataplane.flowsPerWorker: %u flows can't be laid out",
+		return error_set(err, -EINVAL,
+				 "dataplane.flowsPerWorker: %u flows can't be laid out",
 				 a->config->site.flows_per_worker);
 	return 0;
 }
@@ -94,8 +99,10 @@ static int create_workers(struct appliance *a, struct error *err) {
 	for (uint16_t i = 0; i < a->dp.n_workers && ret == 0; i++)
 		ret = create_worker(a, i, err);
 	if (ret == 0 && dataplane_connect(&a->dp) < 0)
-		ret = error_set(err, -ENOMEM, "out of memory for the rings between %u workers: raise dataplane.memoryMiB",
-				a->dp.n_workers);
+		ret = error_set(
+			err, -ENOMEM,
+			"out of memory for the rings between %u workers: raise dataplane.memoryMiB",
+			a->dp.n_workers);
 	if (ret < 0)
 		destroy_workers(a);
 	return ret;
@@ -113,7 +120,8 @@ static void send_request(void *ctx, const struct neighbor_request *r) {
 	appliance_command(a, a->dp.sender[r->port][0], &c);
 }
 
-static void add_reserved(struct appliance *a, const struct ip_addr *addr, const char *what, const char *name) {
+static void add_reserved(struct appliance *a, const struct ip_addr *addr, const char *what,
+			 const char *name) {
 	uint32_t i = a->kube_settings.n_reserved++;
 
 	snprintf(a->reserved_text[i], sizeof(a->reserved_text[i]), "%s%s", what, name);
@@ -151,7 +159,9 @@ static struct ipam_pool *pools_of(const struct config_services *s) {
 	for (uint32_t i = 0; pools != NULL && i < s->n_pools; i++) {
 		const struct config_pool *from = &s->pools[i];
 
-		pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign, .n_ranges = from->n_ranges, .ranges = from->ranges};
+		pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign,
+					      .n_ranges = from->n_ranges,
+					      .ranges = from->ranges};
 		memcpy(pools[i].name, from->name, sizeof(pools[i].name));
 	}
 	return pools;
@@ -208,16 +218,21 @@ static void destroy_kube(struct appliance *a) {
 	free(a->pools);
 }
 
-int appliance_create(struct appliance *a, struct config *c, const struct appliance_settings *s, struct error *err) {
-	struct compile_settings cs = {.site = &c->site, .port_macs = s->port_macs, .secret = s->secret};
+int appliance_create(struct appliance *a, struct config *c, const struct appliance_settings *s,
+		     struct error *err) {
+	struct compile_settings cs = {.site = &c->site,
+				      .port_macs = s->port_macs,
+				      .secret = s->secret};
 	int ret;
 
 	*a = (struct appliance){.config = c, .settings = *s};
 	ret = create_kube(a, err);
 	if (ret < 0)
 		goto kube;
-	cs.neighbors = a->neighbors = neighbor_create(APPLIANCE_NEIGHBORS, s->secret, send_request, a);
-	ret = a->neighbors == NULL ? error_set(err, -ENOMEM, "out of memory") : compile_create(&a->compile, &cs, err);
+	cs.neighbors = a->neighbors = neighbor_create(APPLIANCE_NEIGHBORS, s->secret, send_request,
+						      a);
+	ret = a->neighbors == NULL ? error_set(err, -ENOMEM, "out of memory")
+				   : compile_create(&a->compile, &cs, err);
 	if (ret < 0)
 		goto neighbors;
 	a->publish = publish_create(s->readers, compile_tables(a->compile));
@@ -249,7 +264,8 @@ void appliance_destroy(struct appliance *a) {
 	destroy_kube(a);
 }
 
-int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg, uint64_t now_ms) {
+int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg,
+		   uint64_t now_ms) {
 	struct manifests *m = manifests_create(path, report, arg);
 	int ret;
 
@@ -281,7 +297,8 @@ static void send_announcements(struct appliance *a) {
 
 	while (sent < a->n_announcements) {
 		const struct announcement *n = &a->announcements[sent];
-		struct command c = {.type = COMMAND_ANNOUNCE, .announce = {.port = n->port, .addr = n->addr}};
+		struct command c = {.type = COMMAND_ANNOUNCE,
+				    .announce = {.port = n->port, .addr = n->addr}};
 
 		if (!appliance_command(a, a->dp.sender[n->port][0], &c))
 			break;
@@ -290,7 +307,8 @@ static void send_announcements(struct appliance *a) {
 	if (sent == 0)
 		return;
 	a->n_announcements -= sent;
-	memmove(a->announcements, a->announcements + sent, a->n_announcements * sizeof(*a->announcements));
+	memmove(a->announcements, a->announcements + sent,
+		a->n_announcements * sizeof(*a->announcements));
 }
 
 // Gratuitous ARP and unsolicited advertisements for the virtual addresses that appeared, where they are answered.
@@ -339,7 +357,8 @@ static void free_garbage(void *garbage) {
 int appliance_apply(struct appliance *a, uint64_t now_ms) {
 	struct compile_garbage *garbage;
 	const struct tables *next;
-	int ret = kube_apply(a->kube, a->model, a->manifests == NULL || manifests_is_complete(a->manifests));
+	int ret = kube_apply(a->kube, a->model,
+			     a->manifests == NULL || manifests_is_complete(a->manifests));
 
 	if (ret < 0)
 		return ret;
@@ -406,7 +425,8 @@ uint32_t appliance_step(struct appliance *a, uint64_t now_ms) {
 
 void appliance_print_report(const struct config_report *report) {
 	for (size_t i = 0; i < report->n; i++)
-		fprintf(stderr, "%s%s\n", report->notes[i].warning ? "warning: " : "", report->notes[i].error.text);
+		fprintf(stderr, "%s%s\n", report->notes[i].warning ? "warning: " : "",
+			report->notes[i].error.text);
 	if (report->n_faults > report->n)
 		fprintf(stderr, "... and %zu more\n", report->n_faults - report->n);
 }

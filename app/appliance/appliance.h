@@ -28,9 +28,10 @@ struct appliance_settings {
 	struct rte_mempool *const *pools; // by worker
 	const unsigned *worker_cpus;      // for NUMA placement; NULL: anywhere
 	enum hugepages hugepages;
-	bool touch;      // fault the tables' memory in now
-	bool announces;  // gratuitous ARP and unsolicited NA when an address appears
-	uint32_t readers; // workers that run on threads of their own: their number, or 0 in a replay
+	bool touch;     // fault the tables' memory in now
+	bool announces; // gratuitous ARP and unsolicited NA when an address appears
+	uint32_t
+		readers; // workers that run on threads of their own: their number, or 0 in a replay
 	uint32_t ring_size;
 	uint64_t secret; // of hash tables: random in a daemon, fixed in a replay
 };
@@ -41,7 +42,7 @@ struct announcement { // of an address on a port, still to be sent
 };
 
 struct appliance {
-	struct config *config;     // the caller's
+	struct config *config; // the caller's
 	struct appliance_settings settings;
 	struct kube_settings kube_settings;
 	struct ipam_pool *pools;
@@ -56,7 +57,8 @@ struct appliance {
 	struct publish *publish;
 	struct dataplane dp;
 	struct worker *workers[SITE_MAX_WORKERS];
-	struct memory worker_memory[SITE_MAX_WORKERS], flow_memory[SITE_MAX_WORKERS], affinity_memory[SITE_MAX_WORKERS];
+	struct memory worker_memory[SITE_MAX_WORKERS], flow_memory[SITE_MAX_WORKERS],
+		affinity_memory[SITE_MAX_WORKERS];
 	struct flow_ports *snat_ports; // of each worker on each port; NULL: slices
 	const struct flow_ports *snat_ports_of[SITE_MAX_WORKERS][TABLES_MAX_PORTS];
 	uint64_t neighbors_due, reclaim_due; // ms
@@ -65,12 +67,14 @@ struct appliance {
 };
 
 // Errors: -ENOMEM and others with text; nothing is left then. The workers have no queues and no io yet.
-int appliance_create(struct appliance *a, struct config *c, const struct appliance_settings *s, struct error *err);
+int appliance_create(struct appliance *a, struct config *c, const struct appliance_settings *s,
+		     struct error *err);
 // No worker may run any more.
 void appliance_destroy(struct appliance *a);
 
 // Read manifests from path (replacing what another path gave); faults go to report. Errors: -errno when the path can't be read at all.
-int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg, uint64_t now_ms);
+int appliance_load(struct appliance *a, const char *path, manifests_report_fn report, void *arg,
+		   uint64_t now_ms);
 // Other settings of Services from the next appliance_apply() on; *s must stay. Errors: -ENOMEM, nothing changed.
 int appliance_configure(struct appliance *a, const struct config_services *s);
 // Objects -> tables, published. Returns 1 when workers get a new snapshot, 0 when nothing changed for them, -ENOMEM (call again later).

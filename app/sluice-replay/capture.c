@@ -17,10 +17,12 @@ static bool is_nanosecond_file(const char *path) {
 
 	if (f != NULL)
 		fclose(f);
-	return n == sizeof(magic) && (memcmp(magic, magics[0], 4) == 0 || memcmp(magic, magics[1], 4) == 0);
+	return n == sizeof(magic) &&
+	       (memcmp(magic, magics[0], 4) == 0 || memcmp(magic, magics[1], 4) == 0);
 }
 
-int capture_open(struct capture_in *in, const char *path, uint16_t port, bool *nanoseconds, struct error *err) {
+int capture_open(struct capture_in *in, const char *path, uint16_t port, bool *nanoseconds,
+		 struct error *err) {
 	char text[PCAP_ERRBUF_SIZE];
 
 	*in = (struct capture_in){.port = port, .path = path};
@@ -30,7 +32,8 @@ int capture_open(struct capture_in *in, const char *path, uint16_t port, bool *n
 	if (pcap_datalink(in->pcap) != DLT_EN10MB) {
 		const char *name = pcap_datalink_val_to_name(pcap_datalink(in->pcap));
 
-		error_set(err, -EINVAL, "%s: link type %s, not Ethernet (EN10MB)", path, name == NULL ? "unknown" : name);
+		error_set(err, -EINVAL, "%s: link type %s, not Ethernet (EN10MB)", path,
+			  name == NULL ? "unknown" : name);
 		capture_close(in);
 		return -EINVAL;
 	}

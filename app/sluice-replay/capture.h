@@ -31,7 +31,8 @@ struct capture_out {
 };
 
 // Errors: -EINVAL: no capture, or not one of Ethernet frames; -errno. *nanoseconds is set when the file has that resolution, else left.
-int capture_open(struct capture_in *in, const char *path, uint16_t port, bool *nanoseconds, struct error *err);
+int capture_open(struct capture_in *in, const char *path, uint16_t port, bool *nanoseconds,
+		 struct error *err);
 void capture_close(struct capture_in *in);
 // The head of the earliest file, or NULL at the end of all. A file that is cut in its middle ends there, with a word on stderr.
 struct capture_in *capture_head(struct capture_in *in, unsigned n);

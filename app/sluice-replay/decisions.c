@@ -83,12 +83,15 @@ int report_write(const struct report *r, const struct decisions *d, const char *
 
 	if (f == NULL)
 		return -errno;
-	fprintf(f, "{\"packets_in\": %" PRIu64 ", \"packets_out\": %" PRIu64 ", \"punted\": 0, \"flows\": %" PRIu64 ",\n \"drops\": {",
+	fprintf(f,
+		"{\"packets_in\": %" PRIu64 ", \"packets_out\": %" PRIu64
+		", \"punted\": 0, \"flows\": %" PRIu64 ",\n \"drops\": {",
 		r->packets_in, r->packets_out, r->flows);
 	for (int i = 1; i < REASON_DROPS; i++) {
 		if (r->drops[i] == 0)
 			continue;
-		fprintf(f, "%s\"%s\": %" PRIu64, separator, reason_name((enum reason)i), r->drops[i]);
+		fprintf(f, "%s\"%s\": %" PRIu64, separator, reason_name((enum reason)i),
+			r->drops[i]);
 		separator = ", ";
 	}
 	fputs("},\n \"decisions\": [", f);

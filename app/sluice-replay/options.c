@@ -22,7 +22,8 @@ static const char usage[] =
 	"  --help, --version\n\n"
 	"Time is that of the packets. Exit status: 0 when every packet was read, 2 for unusable arguments or files.\n";
 
-static int read_file(struct options_file *files, unsigned *n, const char *what, char *arg, struct error *err) {
+static int read_file(struct options_file *files, unsigned *n, const char *what, char *arg,
+		     struct error *err) {
 	char *equals = strchr(arg, '=');
 
 	if (equals == NULL || equals == arg || equals[1] == 0)
@@ -43,7 +44,8 @@ static int read_apply(struct options *o, char *arg, struct error *err) {
 	unsigned i = o->n_apply;
 	struct options_apply a;
 
-	if (end == arg || *end != '=' || end[1] == 0 || !isfinite(seconds) || seconds < 0 || seconds > 1e9)
+	if (end == arg || *end != '=' || end[1] == 0 || !isfinite(seconds) || seconds < 0 ||
+	    seconds > 1e9)
 		return error_set(err, -EINVAL, "--apply %s: expected SECONDS=DIR", arg);
 	if (i == OPTIONS_MAX_APPLY)
 		return error_set(err, -EINVAL, "--apply: more than %d", OPTIONS_MAX_APPLY);
@@ -82,16 +84,22 @@ static int read_option(struct options *o, int option, struct error *err) {
 		puts("sluice-replay " SLUICE_VERSION);
 		return 1;
 	default:
-		return error_set(err, -EINVAL, "%s: missing argument or unknown option; see --help", optarg == NULL ? "arguments" : optarg);
+		return error_set(err, -EINVAL, "%s: missing argument or unknown option; see --help",
+				 optarg == NULL ? "arguments" : optarg);
 	}
 }
 
 int options_read(struct options *o, int argc, char **argv, struct error *err) {
 	static const struct option known[] = {
-		{"config", required_argument, NULL, 'c'}, {"manifests", required_argument, NULL, 'm'},
-		{"json", required_argument, NULL, 'j'},	  {"rx", required_argument, NULL, 'r'},
-		{"tx", required_argument, NULL, 't'},	  {"apply", required_argument, NULL, 'a'},
-		{"stages-only", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},	  {"version", no_argument, NULL, 'v'},
+		{"config", required_argument, NULL, 'c'},
+		{"manifests", required_argument, NULL, 'm'},
+		{"json", required_argument, NULL, 'j'},
+		{"rx", required_argument, NULL, 'r'},
+		{"tx", required_argument, NULL, 't'},
+		{"apply", required_argument, NULL, 'a'},
+		{"stages-only", no_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	int option, ret;

@@ -26,7 +26,8 @@ struct options {
 	bool stages_only;
 	unsigned n_rx, n_tx, n_apply;
 	struct options_file rx[SITE_MAX_PORTS], tx[SITE_MAX_PORTS];
-	struct options_apply apply[OPTIONS_MAX_APPLY]; // in order of time; of equal times in order of the command line
+	struct options_apply apply
+		[OPTIONS_MAX_APPLY]; // in order of time; of equal times in order of the command line
 };
 
 // Returns 0, 1 when --help or --version was printed. Errors: -EINVAL with text.

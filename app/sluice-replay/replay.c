@@ -13,8 +13,10 @@
 #define DATA_ROOM 10240   // the longest frame a port can have, and more
 #define SPARE_MBUFS 512   // beside those that may be held
 #define RING 64
-#define SETTLE 10000      // rounds after one packet; it takes a handful
-#define LEAP (UINT64_C(500000) * 1000000000) // ns; the clock of entries wraps at 2^20 s, timeouts end at 518,400 s
+#define SETTLE 10000 // rounds after one packet; it takes a handful
+#define LEAP                                                                                       \
+	(UINT64_C(500000) *                                                                        \
+	 1000000000) // ns; the clock of entries wraps at 2^20 s, timeouts end at 518,400 s
 
 static uint64_t now_ms(const struct replay *r) {
 	return START_MS + (r->now - r->first) / 1000000;
@@ -22,7 +24,8 @@ static uint64_t now_ms(const struct replay *r) {
 
 // --- the devices' end ---
 
-static uint16_t send_packets(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m, uint16_t n) {
+static uint16_t send_packets(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m,
+			     uint16_t n) {
 	struct replay *r = ctx;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -30,7 +33,8 @@ static uint16_t send_packets(void *ctx, struct worker *w, uint16_t port, struct 
 
 		if (trace < r->decisions.n && r->decisions.items[trace].out < 0)
 			r->decisions.items[trace].out = (int64_t)r->report.packets_out;
-		capture_write(&r->out[port], r->now, rte_pktmbuf_mtod(m[i], uint8_t *), rte_pktmbuf_data_len(m[i]));
+		capture_write(&r->out[port], r->now, rte_pktmbuf_mtod(m[i], uint8_t *),
+			      rte_pktmbuf_data_len(m[i]));
 		r->report.packets_out++;
 		rte_pktmbuf_free(m[i]);
 	}
@@ -56,7 +60,9 @@ static void decide(void *ctx, const struct tables *t, const struct verdict *v) {
 		const struct backend *b = &t->backends[v->backend];
 		const struct endpoint *e = &t->endpoints[b->endpoint];
 
-		d->backend = decisions_intern(&r->decisions, ip_port_format(&e->addr, rte_be_to_cpu_16(e->port), text));
+		d->backend = decisions_intern(&r->decisions,
+					      ip_port_format(&e->addr, rte_be_to_cpu_16(e->port),
+							     text));
 	}
 }
 
@@ -102,7 +108,6 @@ static void tick(struct replay *r, uint64_t time) {
 }
 
 static int advance(struct replay *r, uint64_t time, struct error *err) {
-	struct appliance *a = &r->appliance;
 	int ret = 0;
 
 	// A daemon's workers look at their clock all the time; a capture's silence may last for years. After two leaps all has expired.
@@ -110,7 +115,8 @@ static int advance(struct replay *r, uint64_t time, struct error *err) {
 		tick(r, r->now + LEAP);
 	tick(r, time > r->now ? time : r->now);
 	settle(r);
-	while (ret == 0 && r->applied < r->options.n_apply && r->options.apply[r->applied].at <= r->now - r->first) {
+	while (ret == 0 && r->applied < r->options.n_apply &&
+	       r->options.apply[r->applied].at <= r->now - r->first) {
 		ret = apply_manifests(r, r->options.apply[r->applied++].path, err);
 		settle(r);
 	}
@@ -141,7 +147,8 @@ static int take_packet(struct replay *r, struct capture_in *in, struct error *er
 		return error_set(err, -ENOMEM, "out of memory after %lu packets", r->decisions.n);
 	m = frame_of(r, in);
 	if (m == NULL)
-		return error_set(err, -ENOMEM, "out of packet buffers after %lu packets", r->decisions.n);
+		return error_set(err, -ENOMEM, "out of packet buffers after %lu packets",
+				 r->decisions.n);
 	worker_burst(w, publish_read(r->appliance.publish), &m, 1, false);
 	worker_flush(w);
 	settle(r);
@@ -184,7 +191,9 @@ int replay_finish(struct replay *r, struct error *err) {
 	sum_up(r);
 	for (uint32_t i = 0; i < r->config->site.n_ports; i++)
 		if (capture_finish(&r->out[i]) < 0)
-			ret = error_set(err, -EIO, "port %s: the capture could not be written whole", r->config->site.ports[i].name);
+			ret = error_set(err, -EIO,
+					"port %s: the capture could not be written whole",
+					r->config->site.ports[i].name);
 	if (ret == 0 && r->options.json != NULL) {
 		ret = report_write(&r->report, &r->decisions, r->options.json);
 		if (ret < 0)
@@ -208,15 +217,20 @@ static int open_captures(struct replay *r, struct error *err) {
 
 	for (unsigned i = 0; i < r->options.n_rx && ret == 0; i++) {
 		port = find_port(r->config, r->options.rx[i].port, err);
-		ret = port < 0 ? port : capture_open(&r->in[i], r->options.rx[i].path, (uint16_t)port, &nanoseconds, err);
+		ret = port < 0 ? port
+			       : capture_open(&r->in[i], r->options.rx[i].path, (uint16_t)port,
+					      &nanoseconds, err);
 	}
 	for (unsigned i = 0; i < r->options.n_tx && ret == 0; i++) {
 		port = find_port(r->config, r->options.tx[i].port, err);
-		ret = port < 0 ? port : capture_create(&r->out[port], r->options.tx[i].path, nanoseconds, err);
+		ret = port < 0 ? port
+			       : capture_create(&r->out[port], r->options.tx[i].path, nanoseconds,
+						err);
 	}
 	for (unsigned i = 0; i < r->options.n_apply && ret == 0; i++)
 		if (access(r->options.apply[i].path, R_OK) < 0)
-			ret = error_set(err, -errno, "--apply: %s: %s", r->options.apply[i].path, strerror(errno));
+			ret = error_set(err, -errno, "--apply: %s: %s", r->options.apply[i].path,
+					strerror(errno));
 	return ret;
 }
 
@@ -225,14 +239,16 @@ static void port_macs(const struct config *c, struct mac_addr *macs) {
 	for (uint32_t i = 0; i < c->site.n_ports; i++) {
 		const struct site_port *p = &c->site.ports[i];
 
-		macs[i] = p->has_mac ? p->mac : (struct mac_addr){{2, 0, 0, 0, 0, (uint8_t)(i + 1)}};
+		macs[i] = p->has_mac ? p->mac
+				     : (struct mac_addr){{2, 0, 0, 0, 0, (uint8_t)(i + 1)}};
 	}
 }
 
 // Packet buffers and rings, as address space: what is not touched costs nothing.
 static uint32_t memory_mib(const struct config *c) {
 	uint64_t mbufs = (uint64_t)c->site.workers * WORKER_HOLD + SPARE_MBUFS;
-	uint64_t rings = 2 * (uint64_t)c->site.workers * c->site.workers * (RING * sizeof(void *) + 1024);
+	uint64_t rings = 2 * (uint64_t)c->site.workers * c->site.workers *
+			 (RING * sizeof(void *) + 1024);
 
 	return (uint32_t)((mbufs * (DATA_ROOM + 1024) + rings) >> 20) + 32;
 }
@@ -240,15 +256,18 @@ static uint32_t memory_mib(const struct config *c) {
 static int open_appliance(struct replay *r, struct error *err) {
 	struct rte_mempool *pools[SITE_MAX_WORKERS];
 	struct mac_addr macs[SITE_MAX_PORTS];
-	struct appliance_settings s = {.port_macs = macs, .pools = pools, .hugepages = HUGEPAGES_OFF, .ring_size = RING,
+	struct appliance_settings s = {.port_macs = macs,
+				       .pools = pools,
+				       .hugepages = HUGEPAGES_OFF,
+				       .ring_size = RING,
 				       .secret = 0x736c75696365};
 	struct dataplane *dp = &r->appliance.dp;
 	uint32_t workers = r->config->site.workers;
 	int ret;
 
 	port_macs(r->config, macs);
-	r->pool = rte_pktmbuf_pool_create("replay", workers * WORKER_HOLD + SPARE_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM + DATA_ROOM,
-					  SOCKET_ID_ANY);
+	r->pool = rte_pktmbuf_pool_create("replay", workers * WORKER_HOLD + SPARE_MBUFS, 0, 0,
+					  RTE_PKTMBUF_HEADROOM + DATA_ROOM, SOCKET_ID_ANY);
 	if (r->pool == NULL)
 		return error_set(err, -ENOMEM, "out of memory for packet buffers");
 	for (uint32_t i = 0; i < workers; i++)
@@ -263,7 +282,8 @@ static int open_appliance(struct replay *r, struct error *err) {
 	dp->trace = decide;
 	dp->stages_only = r->options.stages_only;
 	dp->trace_ctx = r;
-	return dataplane_trace_init(dp) < 0 ? error_set(err, -ENOMEM, "no room in packet buffers") : 0;
+	return dataplane_trace_init(dp) < 0 ? error_set(err, -ENOMEM, "no room in packet buffers")
+					    : 0;
 }
 
 int replay_open(struct replay *r, struct error *err) {

@@ -14,7 +14,7 @@
 struct replay {
 	struct options options;
 	struct config *config;
-	struct capture_in in[SITE_MAX_PORTS]; // options.n_rx of them
+	struct capture_in in[SITE_MAX_PORTS];   // options.n_rx of them
 	struct capture_out out[SITE_MAX_PORTS]; // by port
 	struct rte_mempool *pool;
 	struct appliance appliance;

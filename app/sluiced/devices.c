@@ -78,8 +78,9 @@ static void check_nodes(const struct devices *d, uint16_t worker) {
 	for (uint16_t i = 0; i < d->n_ports; i++) {
 		if (d->ports[i].socket == node)
 			continue;
-		log_warn("worker %u: its CPU %u is on NUMA node %d, port %s on node %d: choose dataplane.cpus on the NIC's node",
-			 worker, d->worker_cpus[worker], node, d->ports[i].name, d->ports[i].socket);
+		log_warn(
+			"worker %u: its CPU %u is on NUMA node %d, port %s on node %d: choose dataplane.cpus on the NIC's node",
+			worker, d->worker_cpus[worker], node, d->ports[i].name, d->ports[i].socket);
 		return;
 	}
 }

@@ -12,7 +12,8 @@ struct error {
 };
 
 // Fill err (when not NULL) and return code, so that "return error_set(err, -EINVAL, ...)" reads as one step.
-__attribute__((format(printf, 3, 4))) static inline int error_set(struct error *err, int code, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static inline int error_set(struct error *err, int code,
+								  const char *format, ...) {
 	va_list args;
 
 	if (err == NULL)

@@ -57,7 +57,8 @@ void log_at(enum log_level level, const char *format, ...) {
 	snprintf(stamp + n, sizeof(stamp) - (size_t)n, ".%03ldZ", now.tv_nsec / 1000000);
 	if (as_json) {
 		json_escape(escaped, sizeof(escaped), text);
-		n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n", stamp,
+		n = snprintf(line, sizeof(line),
+			     "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n", stamp,
 			     names[level], escaped);
 	} else {
 		n = snprintf(line, sizeof(line), "%s %s %s\n", stamp, names[level], text);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct spsc {
-	uint32_t mask, slot; // number of slots - 1, bytes a slot
+	uint32_t mask, slot;        // number of slots - 1, bytes a slot
 	_Alignas(64) uint32_t head; // written by the producer
 	_Alignas(64) uint32_t tail; // written by the consumer
 	_Alignas(64) uint8_t slots[];
@@ -54,13 +54,15 @@ static inline bool spsc_pop(struct spsc *q, void *value) {
 
 // By either side; true may be out of date at once.
 static inline bool spsc_is_empty(const struct spsc *q) {
-	return __atomic_load_n(&q->tail, __ATOMIC_RELAXED) == __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&q->tail, __ATOMIC_RELAXED) ==
+	       __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
 }
 
 // By the producer: slots that are free at least.
 static inline uint32_t spsc_room(const struct spsc *q) {
 	return q->mask + 1 -
-	       (__atomic_load_n(&q->head, __ATOMIC_RELAXED) - __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE));
+	       (__atomic_load_n(&q->head, __ATOMIC_RELAXED) -
+		__atomic_load_n(&q->tail, __ATOMIC_ACQUIRE));
 }
 
 #endif

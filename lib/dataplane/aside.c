@@ -23,7 +23,8 @@ bool take_answer_token(struct worker *w) {
 	uint64_t since = w->now_ms - w->answer_ms, earned = since * WORKER_ANSWERS_SECOND / 1000;
 
 	if (earned > 0) {
-		w->answer_tokens = (uint32_t)RTE_MIN((uint64_t)w->answer_tokens + earned, (uint64_t)WORKER_ANSWERS_SECOND);
+		w->answer_tokens = (uint32_t)RTE_MIN((uint64_t)w->answer_tokens + earned,
+						     (uint64_t)WORKER_ANSWERS_SECOND);
 		w->answer_ms = w->now_ms;
 	}
 	if (w->answer_tokens == 0) {
@@ -45,7 +46,8 @@ enum reason send_own(struct worker *w, const struct tables *t, struct rte_mbuf *
 	memcpy(words, ip + (family == 4 ? 16 : 24), family == 4 ? 4 : 16);
 	if (find_route(w->dp, t, family, words, &port, &nexthop)) {
 		to = family == 4 ? ip_addr_from_v4(words[0]) : ip_addr_from_v6(words);
-		fate = send_ip(w, t, m, 0, port, nexthop, nexthop == NEIGHBOR_NONE ? &to : NULL, NULL, &reason);
+		fate = send_ip(w, t, m, 0, port, nexthop, nexthop == NEIGHBOR_NONE ? &to : NULL,
+			       NULL, &reason);
 	}
 	if (fate != FATE_DROPPED)
 		return REASON_NONE;
@@ -72,11 +74,14 @@ static uint16_t build_answer(const struct tables *t, const struct packet *k, uin
 	case REASON_ANSWERED_RST:
 		return rewrite_build_rst(out, k->data, &k->p);
 	case REASON_ANSWERED_UNREACHABLE:
-		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_PORT_UNREACHABLE, 0, &from);
+		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_PORT_UNREACHABLE, 0,
+						&from);
 	case REASON_ANSWERED_TIME_EXCEEDED:
-		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_TIME_EXCEEDED, 0, &from);
+		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_TIME_EXCEEDED, 0,
+						&from);
 	default:
-		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_TOO_BIG, t->ports[k->port].mtu, &from);
+		return rewrite_build_icmp_error(out, k->data, &k->p, REWRITE_TOO_BIG,
+						t->ports[k->port].mtu, &from);
 	}
 }
 
@@ -103,8 +108,13 @@ static void answer(struct worker *w, const struct tables *t, struct packet *k) {
 
 // --- neighbours ---
 
-static void take_in(struct worker *w, struct packet *k, const struct ip_addr *addr, const struct mac_addr *mac, bool is_answer) {
-	struct event e = {.type = EVENT_HEARD, .answer = is_answer, .port = k->m->port, .addr = *addr, .mac = *mac};
+static void take_in(struct worker *w, struct packet *k, const struct ip_addr *addr,
+		    const struct mac_addr *mac, bool is_answer) {
+	struct event e = {.type = EVENT_HEARD,
+			  .answer = is_answer,
+			  .port = k->m->port,
+			  .addr = *addr,
+			  .mac = *mac};
 
 	tell_control(w, &e, is_answer);
 	packet_drop(w, k, REASON_NEIGHBOR);
@@ -122,7 +132,8 @@ static bool is_local(const struct tables *t, const struct ip_addr *addr) {
 	return tuple_find_addr(t->local_map, addr, 0, 0, &local);
 }
 
-static void send_arp(struct worker *w, const struct tables *t, uint16_t port, const struct arp_info *a, const struct mac_addr *to) {
+static void send_arp(struct worker *w, const struct tables *t, uint16_t port,
+		     const struct arp_info *a, const struct mac_addr *to) {
 	struct rte_mbuf *m = own_buffer(w);
 
 	if (m == NULL)
@@ -146,14 +157,18 @@ static void handle_arp(struct worker *w, const struct tables *t, struct packet *
 	if (a.sender != 0 && is_local(t, &sender)) {
 		packet_drop(w, k, REASON_ARP_OTHER); // somebody else uses an address of ours
 	} else if (a.op == 1 && answers_for(t, port, &target)) {
-		struct arp_info reply = {.op = 2, .sender_mac = t->ports[port].mac, .target_mac = a.sender_mac,
-					 .sender = a.target, .target = a.sender};
+		struct arp_info reply = {.op = 2,
+					 .sender_mac = t->ports[port].mac,
+					 .target_mac = a.sender_mac,
+					 .sender = a.target,
+					 .target = a.sender};
 
 		send_arp(w, t, port, &reply, &a.sender_mac);
 		if (a.sender != 0)
 			take_in(w, k, &sender, &a.sender_mac, false);
 		packet_drop(w, k, REASON_ANSWERED_ARP);
-	} else if (a.op == 2 && memcmp(&a.target_mac, &t->ports[port].mac, 6) == 0 && a.sender != 0) {
+	} else if (a.op == 2 && memcmp(&a.target_mac, &t->ports[port].mac, 6) == 0 &&
+		   a.sender != 0) {
 		take_in(w, k, &sender, &a.sender_mac, true);
 	} else if (a.sender == a.target && a.sender != 0) {
 		take_in(w, k, &sender, &a.sender_mac, false);
@@ -162,14 +177,15 @@ static void handle_arp(struct worker *w, const struct tables *t, struct packet *
 	}
 }
 
-static void send_nd(struct worker *w, const struct tables *t, uint16_t port, struct rte_mbuf *m, uint16_t len,
-		    const struct mac_addr *to) {
+static void send_nd(struct worker *w, const struct tables *t, uint16_t port, struct rte_mbuf *m,
+		    uint16_t len, const struct mac_addr *to) {
 	rte_pktmbuf_append(m, len);
 	write_l2(&t->ports[port], m, 0, to->b, 0x86dd);
 	send_frame(w, m, port);
 }
 
-static void advertise(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *target, const struct ip_addr *to,
+static void advertise(struct worker *w, const struct tables *t, uint16_t port,
+		      const struct ip_addr *target, const struct ip_addr *to,
 		      const struct mac_addr *to_mac) {
 	static const struct ip_addr all_nodes = {.b = {0xff, 2, [15] = 1}, .family = 6};
 	struct mac_addr group = nd_group_mac(&all_nodes);
@@ -178,7 +194,8 @@ static void advertise(struct worker *w, const struct tables *t, uint16_t port, c
 	if (m == NULL)
 		return;
 	send_nd(w, t, port, m,
-		nd_build_advertisement(rte_pktmbuf_mtod(m, uint8_t *), target, &t->ports[port].mac, to, to != NULL, true),
+		nd_build_advertisement(rte_pktmbuf_mtod(m, uint8_t *), target, &t->ports[port].mac,
+				       to, to != NULL, true),
 		to == NULL ? &group : to_mac);
 }
 
@@ -199,9 +216,11 @@ static void handle_nd(struct worker *w, const struct tables *t, struct packet *k
 	}
 	dad = ip_addr_eq(&nd.source, &(struct ip_addr){.family = 6});
 	if (nd.type == ICMP6_NA && !is_local(t, &nd.target)) {
-		take_in(w, k, &nd.target, nd.has_mac ? &nd.mac : &from, nd.solicited || nd.override);
+		take_in(w, k, &nd.target, nd.has_mac ? &nd.mac : &from,
+			nd.solicited || nd.override);
 	} else if (nd.type == ICMP6_NS && answers_for(t, port, &nd.target)) {
-		advertise(w, t, port, &nd.target, dad ? NULL : &nd.source, nd.has_mac ? &nd.mac : &from);
+		advertise(w, t, port, &nd.target, dad ? NULL : &nd.source,
+			  nd.has_mac ? &nd.mac : &from);
 		if (!dad && nd.has_mac)
 			take_in(w, k, &nd.source, &nd.mac, false);
 		packet_drop(w, k, REASON_ANSWERED_ND);
@@ -218,7 +237,10 @@ void send_request(struct worker *w, const struct tables *t, const struct neighbo
 	struct rte_mbuf *m;
 
 	if (r->target.family == 4) {
-		struct arp_info a = {.op = 1, .sender_mac = p->mac, .sender = ip_addr_v4(&p->addr4), .target = ip_addr_v4(&r->target)};
+		struct arp_info a = {.op = 1,
+				     .sender_mac = p->mac,
+				     .sender = ip_addr_v4(&p->addr4),
+				     .target = ip_addr_v4(&r->target)};
 
 		send_arp(w, t, r->port, &a, r->has_mac ? &r->mac : &broadcast);
 		return;
@@ -229,15 +251,20 @@ void send_request(struct worker *w, const struct tables *t, const struct neighbo
 	solicited = nd_solicited_node(&r->target);
 	group = nd_group_mac(&solicited);
 	send_nd(w, t, r->port, m,
-		nd_build_solicitation(rte_pktmbuf_mtod(m, uint8_t *), &p->addr6, &p->mac, &r->target, r->has_mac ? &r->target : NULL),
+		nd_build_solicitation(rte_pktmbuf_mtod(m, uint8_t *), &p->addr6, &p->mac,
+				      &r->target, r->has_mac ? &r->target : NULL),
 		r->has_mac ? &r->mac : &group);
 }
 
-void send_announcement(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *addr) {
+void send_announcement(struct worker *w, const struct tables *t, uint16_t port,
+		       const struct ip_addr *addr) {
 	static const struct mac_addr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
 	if (addr->family == 4) {
-		struct arp_info a = {.op = 1, .sender_mac = t->ports[port].mac, .sender = ip_addr_v4(addr), .target = ip_addr_v4(addr)};
+		struct arp_info a = {.op = 1,
+				     .sender_mac = t->ports[port].mac,
+				     .sender = ip_addr_v4(addr),
+				     .target = ip_addr_v4(addr)};
 
 		send_arp(w, t, port, &a, &broadcast);
 	} else {
@@ -254,7 +281,8 @@ static void echo(struct worker *w, const struct tables *t, struct packet *k) {
 		packet_drop(w, k, REASON_ICMP_MALFORMED);
 		return;
 	}
-	rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_data_len(m) - k->p.l3 - k->p.l3_len)); // Ethernet's padding
+	rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_data_len(m) - k->p.l3 -
+				       k->p.l3_len)); // Ethernet's padding
 	rte_pktmbuf_adj(m, k->p.l3);
 	k->fate = FATE_SENT; // m is no longer ours
 	k->reason = send_own(w, t, m, k->p.family);
@@ -267,7 +295,8 @@ static void echo(struct worker *w, const struct tables *t, struct packet *k) {
 }
 
 static bool is_too_big(const struct parsed *p) {
-	return p->family == 4 ? p->icmp_type == ICMP4_UNREACHABLE && p->icmp_code == 4 : p->icmp_type == 2;
+	return p->family == 4 ? p->icmp_type == ICMP4_UNREACHABLE && p->icmp_code == 4
+			      : p->icmp_type == 2;
 }
 
 static bool is_error(const struct parsed *p) {
@@ -289,8 +318,10 @@ static void handle_icmp(struct worker *w, const struct tables *t, struct packet 
 	else if (is_too_big(p))
 		icmp_translate(w, t, k);
 	else
-		packet_drop(w, k, ours && (local.kinds & (LOCAL_VIP | LOCAL_SNAT)) && is_error(p) ? REASON_ICMP_UNSUPPORTED :
-												 REASON_NOT_FOR_US);
+		packet_drop(w, k,
+			    ours && (local.kinds & (LOCAL_VIP | LOCAL_SNAT)) && is_error(p)
+				    ? REASON_ICMP_UNSUPPORTED
+				    : REASON_NOT_FOR_US);
 }
 
 void stage_aside(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n) {

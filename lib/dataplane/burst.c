@@ -10,8 +10,12 @@ void packet_drop(struct worker *w, struct packet *k, enum reason reason) {
 }
 
 void tell_verdict(struct worker *w, const struct tables *t, const struct packet *k) {
-	struct verdict v = {.trace = k->trace, .fate = k->fate, .reason = k->reason, .answer = k->answer,
-			    .service = k->frontend.service, .backend = k->backend};
+	struct verdict v = {.trace = k->trace,
+			    .fate = k->fate,
+			    .reason = k->reason,
+			    .answer = k->answer,
+			    .service = k->frontend.service,
+			    .backend = k->backend};
 
 	w->dp->trace(w->dp->trace_ctx, t, &v);
 }
@@ -66,7 +70,8 @@ static void tell(struct worker *w, const struct tables *t, const struct packet *
 			tell_verdict(w, t, &pkt[i]);
 }
 
-static void stages(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+static void stages(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
+		   bool handed_over) {
 	struct packet *pkt = w->burst;
 
 	burst_begin(pkt, m, n, handed_over);
@@ -86,7 +91,8 @@ static void stages(struct worker *w, const struct tables *t, struct rte_mbuf **m
 		tell(w, t, pkt, n);
 }
 
-void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over) {
+void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
+		  bool handed_over) {
 	struct rte_mbuf *rest[BURST];
 
 	if (!w->dp->stages_only) {

@@ -4,7 +4,9 @@
 
 #define SWEEP_MS 4000 // a pass over the flow table
 #define COMMANDS_LOOP 16
-#define SEND_LOOP (8 * BURST) // of each ring: a packet that is ready to leave costs little, and to drop it would waste the most
+#define SEND_LOOP                                                                                  \
+	(8 *                                                                                       \
+	 BURST) // of each ring: a packet that is ready to leave costs little, and to drop it would waste the most
 
 static void sweep(struct worker *w, uint64_t elapsed) {
 	uint32_t all = flow_buckets(w->flows);
@@ -66,7 +68,8 @@ static uint32_t run_commands(struct worker *w, const struct tables *t) {
 }
 
 static uint16_t take(struct rte_ring *ring, struct rte_mbuf **m) {
-	return ring == NULL ? 0 : (uint16_t)rte_ring_sc_dequeue_burst(ring, (void **)m, BURST, NULL);
+	return ring == NULL ? 0
+			    : (uint16_t)rte_ring_sc_dequeue_burst(ring, (void **)m, BURST, NULL);
 }
 
 static uint32_t send_for_others(struct worker *w) {

@@ -3,7 +3,10 @@
 #include "dataplane/stages.h"
 
 static void set_key(struct packet *k, const uint32_t client[4], uint16_t port, uint32_t frontend) {
-	k->key = (struct flow_key){.id = frontend, .port = port, .family = k->p.family, .kind = FLOW_FORWARD};
+	k->key = (struct flow_key){.id = frontend,
+				   .port = port,
+				   .family = k->p.family,
+				   .kind = FLOW_FORWARD};
 	memcpy(k->key.addr, client, k->p.family == 4 ? 4 : 16);
 }
 
@@ -17,8 +20,8 @@ static bool is_denied(const struct tables *t, const struct packet *k) {
 
 	if (s->sources == NULL)
 		return false;
-	found = k->p.family == 4 ? lpm_find4(s->sources, k->p.src[0]) :
-				   lpm_find6(s->sources, (const uint8_t *)k->p.src);
+	found = k->p.family == 4 ? lpm_find4(s->sources, k->p.src[0])
+				 : lpm_find6(s->sources, (const uint8_t *)k->p.src);
 	return found == LPM_NONE;
 }
 
@@ -43,9 +46,11 @@ static void classify_in(const struct tables *t, struct packet *k) {
 static void classify_back(const struct tables *t, struct packet *k) {
 	struct local_ref local;
 	bool is_local = tuple_find(t->local_map, k->p.family, k->p.dst, 0, 0, &local);
-	bool known = tuple_find(t->endpoint_map, k->p.family, k->p.src, k->p.src_port, k->p.protocol, &k->endpoint);
+	bool known = tuple_find(t->endpoint_map, k->p.family, k->p.src, k->p.src_port,
+				k->p.protocol, &k->endpoint);
 
-	if (is_local && (local.kinds & LOCAL_SNAT) && rte_be_to_cpu_16(k->p.dst_port) >= FLOW_FIRST_PORT) {
+	if (is_local && (local.kinds & LOCAL_SNAT) &&
+	    rte_be_to_cpu_16(k->p.dst_port) >= FLOW_FIRST_PORT) {
 		k->way = WAY_BACK_SNAT;
 		k->snat_index = (uint8_t)local.snat_index;
 		k->snat_port = rte_be_to_cpu_16(k->p.dst_port);
@@ -71,10 +76,12 @@ void classify_packet(const struct tables *t, struct packet *k) {
 	} else if (p->kind == PARSE_OTHER_L4) {
 		struct local_ref local;
 
-		k->reason = tuple_find(t->local_map, p->family, p->dst, 0, 0, &local) && (local.kinds & LOCAL_VIP) ?
-				    REASON_PROTOCOL :
-				    REASON_NOT_FOR_US;
-	} else if (tuple_find(t->frontend_map, p->family, p->dst, p->dst_port, p->protocol, &k->frontend)) {
+		k->reason = tuple_find(t->local_map, p->family, p->dst, 0, 0, &local) &&
+					    (local.kinds & LOCAL_VIP)
+				    ? REASON_PROTOCOL
+				    : REASON_NOT_FOR_US;
+	} else if (tuple_find(t->frontend_map, p->family, p->dst, p->dst_port, p->protocol,
+			      &k->frontend)) {
 		classify_in(t, k);
 	} else {
 		classify_back(t, k);
@@ -84,7 +91,8 @@ void classify_packet(const struct tables *t, struct packet *k) {
 void stage_classify(const struct tables *t, struct packet *pkt, uint16_t n) {
 	for (uint16_t i = 0; i < n; i++)
 		if (pkt[i].fate == FATE_ONWARD && pkt[i].p.family == 4)
-			tuple_prefetch4(t->frontend_map, pkt[i].p.dst[0], pkt[i].p.dst_port, pkt[i].p.protocol);
+			tuple_prefetch4(t->frontend_map, pkt[i].p.dst[0], pkt[i].p.dst_port,
+					pkt[i].p.protocol);
 	for (uint16_t i = 0; i < n; i++)
 		if (pkt[i].fate == FATE_ONWARD)
 			classify_packet(t, &pkt[i]);

@@ -4,7 +4,8 @@
 
 #include <rte_ethdev.h>
 
-static uint16_t device_receive(void *ctx, struct worker *w, uint16_t port, uint16_t queue, struct rte_mbuf **m, uint16_t n) {
+static uint16_t device_receive(void *ctx, struct worker *w, uint16_t port, uint16_t queue,
+			       struct rte_mbuf **m, uint16_t n) {
 	const struct device_io *dev = ctx;
 	uint16_t got = rte_eth_rx_burst(dev->ports[port].ethdev, queue, m, n);
 
@@ -14,7 +15,8 @@ static uint16_t device_receive(void *ctx, struct worker *w, uint16_t port, uint1
 	return got;
 }
 
-static uint16_t device_send(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m, uint16_t n) {
+static uint16_t device_send(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m,
+			    uint16_t n) {
 	const struct device_io *dev = ctx;
 
 	return rte_eth_tx_burst(dev->ports[port].ethdev, dev->tx_queue[port][w->id], m, n);
@@ -29,7 +31,8 @@ static void attach_port(struct dataplane *dp, struct device_io *dev, uint16_t po
 		w->queues[w->n_queues++] = (struct worker_queue){.port = port, .queue = q};
 	}
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
-		uint16_t queue = (uint16_t)((i + dp->n_workers - port % dp->n_workers) % dp->n_workers);
+		uint16_t queue = (uint16_t)((i + dp->n_workers - port % dp->n_workers) %
+					    dp->n_workers);
 
 		// Queue q is worker (port + q) mod workers' own; who has none lends one of those.
 		if (queue >= p->tx_queues)

@@ -4,14 +4,18 @@
 
 #include "dataplane/stages.h"
 
-void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6], uint16_t ethertype) {
-	uint16_t len = p->vlan == 0 ? 14 : 18, tag = rte_cpu_to_be_16(0x8100), id = rte_cpu_to_be_16(p->vlan);
+void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6],
+	      uint16_t ethertype) {
+	uint16_t len = p->vlan == 0 ? 14 : 18, tag = rte_cpu_to_be_16(0x8100),
+		 id = rte_cpu_to_be_16(p->vlan);
 	uint8_t *l2;
 
 	if (l3 > len)
 		rte_pktmbuf_adj(m, (uint16_t)(l3 - len));
 	else if (l3 < len)
-		rte_pktmbuf_prepend(m, (uint16_t)(len - l3)); // the headroom holds it: RTE_PKTMBUF_HEADROOM
+		rte_pktmbuf_prepend(m,
+				    (uint16_t)(len -
+					       l3)); // the headroom holds it: RTE_PKTMBUF_HEADROOM
 	l2 = rte_pktmbuf_mtod(m, uint8_t *);
 	memcpy(l2, dst, 6);
 	memcpy(l2 + 6, p->mac.b, 6);
@@ -52,9 +56,11 @@ void flush_port(struct worker *w, uint16_t port) {
 
 	if (b->n == 0)
 		return;
-	sent = sender == w->id ? send_burst(w, port, b) : push_burst(w->tx_out[sender], w->dp->workers[sender], b);
+	sent = sender == w->id ? send_burst(w, port, b)
+			       : push_burst(w->tx_out[sender], w->dp->workers[sender], b);
 	if (sent < b->n) {
-		bump(&w->counters.drops[sender == w->id ? REASON_TX_FULL : REASON_HANDOVER_FULL], (uint64_t)(b->n - sent));
+		bump(&w->counters.drops[sender == w->id ? REASON_TX_FULL : REASON_HANDOVER_FULL],
+		     (uint64_t)(b->n - sent));
 		rte_pktmbuf_free_bulk(&b->m[sent], (unsigned)(b->n - sent));
 	}
 	b->n = 0;
@@ -95,8 +101,10 @@ void stage_egress(struct worker *w, const struct tables *t, struct packet *pkt, 
 		if (!is_forwarded(k))
 			continue;
 		if (k->nexthop == NEIGHBOR_NONE) // on the port's own subnet, not heard of yet
-			to = k->p.family == 4 ? ip_addr_from_v4(k->key.addr[0]) : ip_addr_from_v6(k->key.addr);
-		k->fate = send_ip(w, t, k->m, k->p.l3, k->port, k->nexthop, k->nexthop == NEIGHBOR_NONE ? &to : NULL, k, &reason);
+			to = k->p.family == 4 ? ip_addr_from_v4(k->key.addr[0])
+					      : ip_addr_from_v6(k->key.addr);
+		k->fate = send_ip(w, t, k->m, k->p.l3, k->port, k->nexthop,
+				  k->nexthop == NEIGHBOR_NONE ? &to : NULL, k, &reason);
 		if (k->fate == FATE_DROPPED)
 			packet_drop(w, k, reason);
 	}

@@ -5,9 +5,15 @@
 #include "dataplane/stages.h"
 
 static void begin(struct packet *k, const struct explain *e) {
-	*k = (struct packet){.backend = TABLES_NO_ID, .frontend.service = TABLES_NO_ID, .nexthop = NEIGHBOR_NONE};
-	k->p = (struct parsed){.family = e->client.family, .kind = PARSE_FLOW, .protocol = e->protocol, .ttl = 64,
-			       .src_port = e->client_port, .dst_port = e->vip_port,
+	*k = (struct packet){.backend = TABLES_NO_ID,
+			     .frontend.service = TABLES_NO_ID,
+			     .nexthop = NEIGHBOR_NONE};
+	k->p = (struct parsed){.family = e->client.family,
+			       .kind = PARSE_FLOW,
+			       .protocol = e->protocol,
+			       .ttl = 64,
+			       .src_port = e->client_port,
+			       .dst_port = e->vip_port,
 			       .tcp_flags = e->protocol == 6 ? PARSE_TCP_SYN : 0};
 	memcpy(k->p.src, e->client.b, sizeof(k->p.src));
 	memcpy(k->p.dst, e->vip.b, sizeof(k->p.dst));
@@ -25,11 +31,16 @@ static void view(const struct worker *w, const struct packet *k, struct flow_vie
 	const struct flow *f = k->flow;
 	const struct flow_record *r = flow_record(w->flows, k->p.family, f);
 
-	*v = (struct flow_view){.key = k->key, .backend = (uint32_t)f->backend, .endpoint = (uint32_t)r->endpoint,
-				.gen = (uint8_t)f->gen, .state = (uint8_t)f->state, .snat_index = (uint8_t)r->snat_index,
-				.snat_port = (uint16_t)r->snat_port,
-				.age = (w->now / FLOW_TICKS - (uint32_t)r->created) & ((1u << FLOW_TIME_BITS) - 1),
-				.idle = ((w->now - (uint32_t)f->last) & ((1u << FLOW_TIME_BITS) - 1)) / FLOW_TICKS};
+	*v = (struct flow_view){
+		.key = k->key,
+		.backend = (uint32_t)f->backend,
+		.endpoint = (uint32_t)r->endpoint,
+		.gen = (uint8_t)f->gen,
+		.state = (uint8_t)f->state,
+		.snat_index = (uint8_t)r->snat_index,
+		.snat_port = (uint16_t)r->snat_port,
+		.age = (w->now / FLOW_TICKS - (uint32_t)r->created) & ((1u << FLOW_TIME_BITS) - 1),
+		.idle = ((w->now - (uint32_t)f->last) & ((1u << FLOW_TIME_BITS) - 1)) / FLOW_TICKS};
 }
 
 static void choose(struct worker *w, const struct tables *t, struct packet *k, struct explain *e) {
@@ -39,7 +50,8 @@ static void choose(struct worker *w, const struct tables *t, struct packet *k, s
 		e->by_affinity = choose_by_affinity(w, t, k, false);
 	e->by_table = choose_backend(t, k);
 	if (s->table.size > 0)
-		e->slot = maglev_slot(&s->table, tables_choice(&t->frontends[k->frontend.id], k->key.addr, k->key.port));
+		e->slot = maglev_slot(&s->table, tables_choice(&t->frontends[k->frontend.id],
+							       k->key.addr, k->key.port));
 	e->backend = e->by_affinity != TABLES_NO_ID ? e->by_affinity : e->by_table;
 	if (e->backend == TABLES_NO_ID)
 		e->reason = REASON_NO_BACKEND;
@@ -47,7 +59,8 @@ static void choose(struct worker *w, const struct tables *t, struct packet *k, s
 		e->reason = e->by_affinity != TABLES_NO_ID ? REASON_AFFINITY : REASON_NEW;
 }
 
-static void track_or_choose(struct worker *w, const struct tables *t, struct packet *k, struct explain *e) {
+static void track_or_choose(struct worker *w, const struct tables *t, struct packet *k,
+			    struct explain *e) {
 	k->hash = flow_hash(w->flows, &k->key);
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
 	e->has_flow = k->flow != NULL;
@@ -96,7 +109,8 @@ bool flow_list_run(struct worker *w, const struct tables *t, struct job *job) {
 		const struct flow_view *v = &found[i];
 		size_t size = v->key.family == 4 ? 4 : 16;
 
-		if (l->by_client && (v->key.family != l->client.family || memcmp(v->key.addr, l->client.b, size) != 0))
+		if (l->by_client && (v->key.family != l->client.family ||
+				     memcmp(v->key.addr, l->client.b, size) != 0))
 			continue;
 		if (l->wanted != NULL && !l->wanted(l->ctx, t, v))
 			continue;

@@ -38,10 +38,11 @@ struct flow_list {
 	struct job job; // first
 	bool by_client;
 	struct ip_addr client;
-	uint32_t max, n;          // rows; n == max: there may be more
-	struct flow_view *rows;   // the caller's
-	uint64_t cursor;          // starts at 0
-	uint8_t (*wanted)(void *ctx, const struct tables *t, const struct flow_view *v); // NULL: all
+	uint32_t max, n;        // rows; n == max: there may be more
+	struct flow_view *rows; // the caller's
+	uint64_t cursor;        // starts at 0
+	uint8_t (*wanted)(void *ctx, const struct tables *t,
+			  const struct flow_view *v); // NULL: all
 	void *ctx;
 };
 bool flow_list_run(struct worker *w, const struct tables *t, struct job *job);

@@ -22,7 +22,8 @@ static enum fate hold(struct worker *w, struct held h, enum reason *reason) {
 	return FATE_HELD;
 }
 
-static void send_known(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3, uint16_t port, uint64_t word) {
+static void send_known(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3,
+		       uint16_t port, uint64_t word) {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
 	uint8_t mac[6];
 
@@ -32,10 +33,16 @@ static void send_known(struct worker *w, const struct tables *t, struct rte_mbuf
 	send_frame(w, m, port);
 }
 
-enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3, uint16_t port, uint32_t nexthop,
-		  const struct ip_addr *addr, const struct packet *k, enum reason *reason) {
+enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3,
+		  uint16_t port, uint32_t nexthop, const struct ip_addr *addr,
+		  const struct packet *k, enum reason *reason) {
 	uint64_t word = nexthop == NEIGHBOR_NONE ? 0 : neighbor_word(w->dp->neighbors, nexthop);
-	struct held h = {.m = m, .port = port, .l3 = l3, .nexthop = nexthop, .service = TABLES_NO_ID, .backend = TABLES_NO_ID};
+	struct held h = {.m = m,
+			 .port = port,
+			 .l3 = l3,
+			 .nexthop = nexthop,
+			 .service = TABLES_NO_ID,
+			 .backend = TABLES_NO_ID};
 
 	if (word & NEIGHBOR_KNOWN) {
 		send_known(w, t, m, l3, port, word);
@@ -54,8 +61,12 @@ enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, 
 	return hold(w, h, reason);
 }
 
-static void drop_held(struct worker *w, const struct tables *t, const struct held *h, enum reason reason) {
-	struct verdict v = {.fate = FATE_DROPPED, .reason = (uint8_t)reason, .service = h->service, .backend = h->backend};
+static void drop_held(struct worker *w, const struct tables *t, const struct held *h,
+		      enum reason reason) {
+	struct verdict v = {.fate = FATE_DROPPED,
+			    .reason = (uint8_t)reason,
+			    .service = h->service,
+			    .backend = h->backend};
 
 	bump(&w->counters.drops[reason], 1);
 	if (w->dp->trace != NULL) {

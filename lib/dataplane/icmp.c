@@ -13,7 +13,10 @@ struct quote {
 };
 
 static void set_client(struct packet *k, const uint32_t addr[4], uint16_t port, uint32_t frontend) {
-	k->key = (struct flow_key){.id = frontend, .port = port, .family = k->p.family, .kind = FLOW_FORWARD};
+	k->key = (struct flow_key){.id = frontend,
+				   .port = port,
+				   .family = k->p.family,
+				   .kind = FLOW_FORWARD};
 	memcpy(k->key.addr, addr, k->p.family == 4 ? 4 : 16);
 }
 
@@ -25,16 +28,21 @@ static enum reason find_quoted(const struct tables *t, struct packet *k, struct 
 
 	if (memcmp(in->src, k->p.dst, size) != 0)
 		return REASON_ICMP_MISMATCH;
-	q->to_backend = tuple_find(t->frontend_map, in->family, in->src, in->src_port, in->protocol, &k->frontend);
+	q->to_backend = tuple_find(t->frontend_map, in->family, in->src, in->src_port, in->protocol,
+				   &k->frontend);
 	if (q->to_backend) {
 		k->way = WAY_IN;
 		k->by_address = k->frontend.owner_by_address;
 		set_client(k, in->dst, in->dst_port, k->frontend.id);
 		return REASON_NONE;
 	}
-	if (!tuple_find(t->endpoint_map, in->family, in->dst, in->dst_port, in->protocol, &k->endpoint))
-		return tuple_find(t->local_map, in->family, in->src, 0, 0, &local) ? REASON_ICMP_UNSUPPORTED : REASON_NOT_FOR_US;
-	if (tuple_find(t->local_map, in->family, in->src, 0, 0, &local) && (local.kinds & LOCAL_SNAT)) {
+	if (!tuple_find(t->endpoint_map, in->family, in->dst, in->dst_port, in->protocol,
+			&k->endpoint))
+		return tuple_find(t->local_map, in->family, in->src, 0, 0, &local)
+			       ? REASON_ICMP_UNSUPPORTED
+			       : REASON_NOT_FOR_US;
+	if (tuple_find(t->local_map, in->family, in->src, 0, 0, &local) &&
+	    (local.kinds & LOCAL_SNAT)) {
 		k->way = WAY_BACK_SNAT;
 		k->snat_index = (uint8_t)local.snat_index;
 		k->snat_port = rte_be_to_cpu_16(in->src_port);
@@ -65,13 +73,15 @@ static void translate_to_backend(const struct tables *t, struct packet *k, const
 		rewrite_icmp_error(k->data, &k->p, &q->inner, NULL, &backend, &backend, NULL);
 		return;
 	}
-	snat = end_of(k->p.family == 4 ? t->snat4[k->snat_index].b : t->snat6[k->snat_index].b, rte_cpu_to_be_16(k->snat_port));
+	snat = end_of(k->p.family == 4 ? t->snat4[k->snat_index].b : t->snat6[k->snat_index].b,
+		      rte_cpu_to_be_16(k->snat_port));
 	rewrite_icmp_error(k->data, &k->p, &q->inner, &snat, &backend, &backend, &snat);
 }
 
 static void translate_to_client(const struct tables *t, struct packet *k, const struct quote *q) {
 	const struct frontend *f = &t->frontends[k->key.id];
-	struct rewrite_end vip = end_of(f->addr.b, f->port), client = end_of(k->key.addr, k->key.port);
+	struct rewrite_end vip = end_of(f->addr.b, f->port),
+			   client = end_of(k->key.addr, k->key.port);
 
 	rewrite_icmp_error(k->data, &k->p, &q->inner, &vip, &client, &client, &vip);
 }
@@ -81,10 +91,12 @@ static enum reason read_quote(struct packet *k, struct quote *q) {
 
 	if (!rewrite_icmp_is_valid(k->data, &k->p))
 		return REASON_ICMP_MALFORMED;
-	return parse_quoted(&q->inner, &whole, k->data, (uint32_t)(k->p.l3 + k->p.l3_len), (uint16_t)(k->p.l4 + 8), k->p.family);
+	return parse_quoted(&q->inner, &whole, k->data, (uint32_t)(k->p.l3 + k->p.l3_len),
+			    (uint16_t)(k->p.l4 + 8), k->p.family);
 }
 
-static bool route_translated(struct worker *w, const struct tables *t, struct packet *k, bool to_backend) {
+static bool route_translated(struct worker *w, const struct tables *t, struct packet *k,
+			     bool to_backend) {
 	if (!to_backend)
 		return find_route(w->dp, t, k->p.family, k->key.addr, &k->port, &k->nexthop);
 	k->nexthop = t->backends[k->backend].nexthop;
@@ -94,7 +106,8 @@ static bool route_translated(struct worker *w, const struct tables *t, struct pa
 	return true;
 }
 
-static void send_translated(struct worker *w, const struct tables *t, struct packet *k, bool to_backend) {
+static void send_translated(struct worker *w, const struct tables *t, struct packet *k,
+			    bool to_backend) {
 	enum reason reason = REASON_NO_ROUTE;
 	struct ip_addr to;
 
@@ -104,7 +117,8 @@ static void send_translated(struct worker *w, const struct tables *t, struct pac
 	}
 	to = k->p.family == 4 ? ip_addr_from_v4(k->key.addr[0]) : ip_addr_from_v6(k->key.addr);
 	k->reason = REASON_ICMP_RELATED;
-	k->fate = send_ip(w, t, k->m, k->p.l3, k->port, k->nexthop, k->nexthop == NEIGHBOR_NONE ? &to : NULL, k, &reason);
+	k->fate = send_ip(w, t, k->m, k->p.l3, k->port, k->nexthop,
+			  k->nexthop == NEIGHBOR_NONE ? &to : NULL, k, &reason);
 	if (k->fate == FATE_DROPPED)
 		packet_drop(w, k, reason);
 }

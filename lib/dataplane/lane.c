@@ -36,7 +36,8 @@ LANE uint64_t load64(const void *at) {
 // To our MAC, from another host's.
 LANE bool is_addressed(const struct tables_port *port, const uint8_t *frame) {
 	const uint64_t mac_bits = rte_le_to_cpu_64(UINT64_C(0x0000ffffffffffff));
-	uint64_t mac = load64(&port->mac) & mac_bits, to = load64(frame) & mac_bits, from = load64(frame + 6) & mac_bits;
+	uint64_t mac = load64(&port->mac) & mac_bits, to = load64(frame) & mac_bits,
+		 from = load64(frame + 6) & mac_bits;
 
 	return (to == mac) & (from != mac) & !(frame[6] & 1);
 }
@@ -49,10 +50,14 @@ LANE uint16_t l3_offset(const struct tables_port *port, const uint8_t *frame, ui
 	if (port->vlan == 0)
 		return 14;
 	*ethertype = parse_load16(frame + 16);
-	return tag == rte_cpu_to_be_16(0x8100) && (rte_be_to_cpu_16(parse_load16(frame + 14)) & 0xfff) == port->vlan ? 18 : 0;
+	return tag == rte_cpu_to_be_16(0x8100) &&
+			       (rte_be_to_cpu_16(parse_load16(frame + 14)) & 0xfff) == port->vlan
+		       ? 18
+		       : 0;
 }
 
-LANE bool name_in(const struct worker *w, const struct tables *t, struct lane *l, const struct parsed *p, const uint8_t family) {
+LANE bool name_in(const struct worker *w, const struct tables *t, struct lane *l,
+		  const struct parsed *p, const uint8_t family) {
 	const size_t size = family == 4 ? 4 : 16;
 
 	if (l->frontend.affinity | l->frontend.restricted)
@@ -65,11 +70,13 @@ LANE bool name_in(const struct worker *w, const struct tables *t, struct lane *l
 	memcpy(l->key.addr, p->src, size);
 	if (t->workers == 1 || l->handed_over || tables_is_receivers(t, l->frontend))
 		return true;
-	return tables_owner(t, family, l->key.addr, l->key.port, l->frontend.owner_by_address) == w->id;
+	return tables_owner(t, family, l->key.addr, l->key.port, l->frontend.owner_by_address) ==
+	       w->id;
 }
 
-LANE bool name_back_snat(const struct worker *w, const struct tables *t, struct lane *l, const struct parsed *p,
-			 const struct local_ref *local, struct endpoint_ref endpoint, const uint8_t family) {
+LANE bool name_back_snat(const struct worker *w, const struct tables *t, struct lane *l,
+			 const struct parsed *p, const struct local_ref *local,
+			 struct endpoint_ref endpoint, const uint8_t family) {
 	uint16_t port = rte_be_to_cpu_16(p->dst_port);
 
 	l->way = WAY_BACK_SNAT;
@@ -77,14 +84,18 @@ LANE bool name_back_snat(const struct worker *w, const struct tables *t, struct 
 	l->snat_port = port;
 	if (!(local->kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
-	return t->workers == 1 || l->handed_over || tables_back_owner(t, family, endpoint, l->snat_index, port) == w->id;
+	return t->workers == 1 || l->handed_over ||
+	       tables_back_owner(t, family, endpoint, l->snat_index, port) == w->id;
 }
 
-LANE bool name_back(const struct worker *w, const struct tables *t, struct lane *l, const struct parsed *p, const uint8_t family) {
+LANE bool name_back(const struct worker *w, const struct tables *t, struct lane *l,
+		    const struct parsed *p, const uint8_t family) {
 	struct endpoint_ref endpoint;
 	struct local_ref local;
-	bool found = family == 4 ? tuple_find4(t->endpoint_map, p->src[0], p->src_port, p->protocol, &endpoint) :
-				   tuple_find6(t->endpoint_map, p->src, p->src_port, p->protocol, &endpoint);
+	bool found = family == 4 ? tuple_find4(t->endpoint_map, p->src[0], p->src_port, p->protocol,
+					       &endpoint)
+				 : tuple_find6(t->endpoint_map, p->src, p->src_port, p->protocol,
+					       &endpoint);
 
 	if (!found)
 		return false;
@@ -98,24 +109,30 @@ LANE bool name_back(const struct worker *w, const struct tables *t, struct lane 
 	l->key.port = p->dst_port;
 	memcpy(l->key.addr, p->dst, family == 4 ? 4 : 16);
 	return t->workers == 1 || l->handed_over ||
-	       tables_owner(t, family, l->key.addr, l->key.port, endpoint.owner_by_address) == w->id;
+	       tables_owner(t, family, l->key.addr, l->key.port, endpoint.owner_by_address) ==
+		       w->id;
 }
 
 LANE void prefetch(const struct worker *w, struct lane *l, const uint8_t family) {
 	if (l->way == WAY_BACK_SNAT) {
-		l->hash = flow_snat_hash(w->flows, family, l->endpoint, l->snat_index, l->snat_port);
+		l->hash = flow_snat_hash(w->flows, family, l->endpoint, l->snat_index,
+					 l->snat_port);
 		flow_snat_prefetch(w->flows, family, l->hash);
 	} else {
 		l->hash = flow_hash_in(w->flows, family, &l->key);
-		flow_prefetch(w->flows, family, l->hash, l->way == WAY_IN && l->frontend.mode == TABLES_FULLNAT);
+		flow_prefetch(w->flows, family, l->hash,
+			      l->way == WAY_IN && l->frontend.mode == TABLES_FULLNAT);
 	}
 }
 
 // The bytes, and the slot where its frontend would be. False: for the stages.
-LANE bool read_packet(const struct tables *t, struct lane *l, uint32_t len, uint16_t l3, const uint8_t family) {
+LANE bool read_packet(const struct tables *t, struct lane *l, uint32_t len, uint16_t l3,
+		      const uint8_t family) {
 	const struct parsed *p = &l->p;
 
-	if (!(family == 4 ? parse_plain4(&l->p, l->data, len, l3) : parse_plain6(&l->p, l->data, len, l3)) || p->ttl <= 1)
+	if (!(family == 4 ? parse_plain4(&l->p, l->data, len, l3)
+			  : parse_plain6(&l->p, l->data, len, l3)) ||
+	    p->ttl <= 1)
 		return false;
 	if (family == 4) {
 		l->hash = tuple_start4(t->frontend_map, p->dst[0], p->dst_port, p->protocol);
@@ -128,14 +145,17 @@ LANE bool read_packet(const struct tables *t, struct lane *l, uint32_t len, uint
 }
 
 // Everything else that can be said without the flow. False: for the stages.
-LANE bool name_packet(const struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
+LANE bool name_packet(const struct worker *w, const struct tables *t, struct lane *l,
+		      const uint8_t family) {
 	const struct parsed *p = &l->p;
 	uint32_t start = (uint32_t)l->hash;
 	bool in;
 
 	l->key = (struct flow_key){.family = family, .kind = FLOW_FORWARD};
-	in = family == 4 ? tuple_find4_from(t->frontend_map, start, p->dst[0], p->dst_port, p->protocol, &l->frontend) :
-			   tuple_find6_from(t->frontend_map, start, p->dst, p->dst_port, p->protocol, &l->frontend);
+	in = family == 4 ? tuple_find4_from(t->frontend_map, start, p->dst[0], p->dst_port,
+					    p->protocol, &l->frontend)
+			 : tuple_find6_from(t->frontend_map, start, p->dst, p->dst_port,
+					    p->protocol, &l->frontend);
 	if (!(in ? name_in(w, t, l, p, family) : name_back(w, t, l, p, family)))
 		return false;
 	prefetch(w, l, family);
@@ -143,10 +163,12 @@ LANE bool name_packet(const struct worker *w, const struct tables *t, struct lan
 }
 
 // The answers of fullnat: the snat entry names the flow, whose bucket is then on its way as well.
-LANE bool name_origin(const struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
+LANE bool name_origin(const struct worker *w, const struct tables *t, struct lane *l,
+		      const uint8_t family) {
 	struct flow_origin o;
 
-	if (!flow_snat_find(w->flows, family, l->hash, l->endpoint, l->snat_index, l->snat_port, &o))
+	if (!flow_snat_find(w->flows, family, l->hash, l->endpoint, l->snat_index, l->snat_port,
+			    &o))
 		return false;
 	memcpy(l->key.addr, o.addr, family == 4 ? 4 : 16);
 	l->key.id = o.frontend;
@@ -157,7 +179,8 @@ LANE bool name_origin(const struct worker *w, const struct tables *t, struct lan
 	return true;
 }
 
-LANE bool lane_route(const struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
+LANE bool lane_route(const struct worker *w, const struct tables *t, struct lane *l,
+		     const uint8_t family) {
 	uint32_t nexthop;
 
 	if (l->way == WAY_IN) {
@@ -165,14 +188,16 @@ LANE bool lane_route(const struct worker *w, const struct tables *t, struct lane
 		if (nexthop == TABLES_NO_ID)
 			return false;
 		l->port = neighbor_port(w->dp->neighbors, nexthop);
-	} else if (!find_route(w->dp, t, family, l->key.addr, &l->port, &nexthop) || nexthop == NEIGHBOR_NONE) {
+	} else if (!find_route(w->dp, t, family, l->key.addr, &l->port, &nexthop) ||
+		   nexthop == NEIGHBOR_NONE) {
 		return false;
 	}
 	l->word = neighbor_word(w->dp->neighbors, nexthop);
 	return (l->word & NEIGHBOR_KNOWN) && l->p.l3_len <= t->ports[l->port].mtu;
 }
 
-LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end *src, const struct rewrite_end *dst) {
+LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end *src,
+		  const struct rewrite_end *dst) {
 	const uint16_t header = family == 4 ? 20 : 40;
 
 	if (l->p.protocol == 6)
@@ -196,7 +221,8 @@ LANE void rewrite_in(const struct tables *t, struct lane *l, const uint8_t famil
 		rewrite(l, family, NULL, &dst);
 		return;
 	}
-	src = end_of(family == 4 ? t->snat4[l->snat_index].b : t->snat6[l->snat_index].b, rte_cpu_to_be_16(l->snat_port), family);
+	src = end_of(family == 4 ? t->snat4[l->snat_index].b : t->snat6[l->snat_index].b,
+		     rte_cpu_to_be_16(l->snat_port), family);
 	rewrite(l, family, &src, &dst);
 }
 
@@ -218,7 +244,8 @@ LANE void put_l2(const struct tables_port *port, struct lane *l) {
 	bool tag_stays = l->p.l3 == (port->vlan == 0 ? 14 : 18);
 
 	if (!tag_stays || port->vlan != 0) {
-		write_l2(port, l->m, l->p.l3, (const uint8_t *)&mac, l->p.family == 4 ? 0x0800 : 0x86dd);
+		write_l2(port, l->m, l->p.l3, (const uint8_t *)&mac,
+			 l->p.family == 4 ? 0x0800 : 0x86dd);
 		return;
 	}
 	memcpy(l->data, &mac, 6);
@@ -240,10 +267,13 @@ LANE void send_off(struct worker *w, const struct tables *t, struct lane *l, con
 }
 
 LANE enum flow_ways ways_of_mode(uint8_t mode) {
-	return mode == TABLES_DSR ? FLOW_ONE_WAY : mode == TABLES_DNAT ? FLOW_TWO_WAYS : FLOW_CONFIRMED;
+	return mode == TABLES_DSR    ? FLOW_ONE_WAY
+	       : mode == TABLES_DNAT ? FLOW_TWO_WAYS
+				     : FLOW_CONFIRMED;
 }
 
-LANE void read_snat(const struct worker *w, struct lane *l, const struct flow *f, const uint8_t family) {
+LANE void read_snat(const struct worker *w, struct lane *l, const struct flow *f,
+		    const uint8_t family) {
 	const struct flow_record *r = flow_record(w->flows, family, f);
 
 	l->snat_index = (uint8_t)r->snat_index;
@@ -251,7 +281,8 @@ LANE void read_snat(const struct worker *w, struct lane *l, const struct flow *f
 }
 
 // A flow that is known and goes on as it was.
-LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l, struct flow *f, const uint8_t family) {
+LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l, struct flow *f,
+			const uint8_t family) {
 	bool back = l->way != WAY_IN;
 
 	if (l->p.protocol == 6 && (l->p.tcp_flags & special_flags))
@@ -267,14 +298,16 @@ LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l
 		return false;
 	if (!back && l->frontend.mode == TABLES_FULLNAT)
 		read_snat(w, l, f, family);
-	flow_touch(w->flows, f, ways_of_mode((uint8_t)l->frontend.mode), back, l->p.tcp_flags, w->now);
+	flow_touch(w->flows, f, ways_of_mode((uint8_t)l->frontend.mode), back, l->p.tcp_flags,
+		   w->now);
 	l->reason = back ? REASON_REVERSE : REASON_TRACKED;
 	send_off(w, t, l, family);
 	return true;
 }
 
 // A flow that begins as flows should.
-LANE bool deliver_new(struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
+LANE bool deliver_new(struct worker *w, const struct tables *t, struct lane *l,
+		      const uint8_t family) {
 	const struct frontend *front = &t->frontends[l->key.id];
 	const struct service *s = t->services[l->frontend.service];
 	struct flow_new n = {.protocol = l->p.protocol, .starts = true};
@@ -283,9 +316,13 @@ LANE bool deliver_new(struct worker *w, const struct tables *t, struct lane *l, 
 
 	if (l->way != WAY_IN || s->n_usable == 0)
 		return false;
-	if (l->p.protocol == 6 && (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) != PARSE_TCP_SYN)
+	if (l->p.protocol == 6 &&
+	    (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) != PARSE_TCP_SYN)
 		return false;
-	l->backend = s->usable[s->table.size == 0 ? 0 : maglev_find(&s->table, tables_choice(front, l->key.addr, l->key.port))];
+	l->backend = s->usable[s->table.size == 0
+				       ? 0
+				       : maglev_find(&s->table, tables_choice(front, l->key.addr,
+									      l->key.port))];
 	b = &t->backends[l->backend];
 	if (l->frontend.mode == TABLES_DNAT && t->endpoints[b->endpoint].ref.ambiguous)
 		return false;
@@ -319,7 +356,8 @@ LANE void find(struct worker *w, const struct tables *t, struct lane *l, const u
 
 // moves: of the flow table when flows were found; entries stay where they were until it changes. A flow that was not there may have been made
 // by an earlier packet of the burst.
-LANE bool deliver(struct worker *w, const struct tables *t, struct lane *l, uint32_t moves, const uint8_t family) {
+LANE bool deliver(struct worker *w, const struct tables *t, struct lane *l, uint32_t moves,
+		  const uint8_t family) {
 	struct flow *f = l->flow;
 
 	if (f == NULL || unlikely(flow_moves(w->flows) != moves))
@@ -327,8 +365,13 @@ LANE bool deliver(struct worker *w, const struct tables *t, struct lane *l, uint
 	return f != NULL ? deliver_known(w, t, l, f, family) : deliver_new(w, t, l, family);
 }
 
-static void tell(const struct worker *w, const struct tables *t, const struct lane *l, uint64_t trace) {
-	struct verdict v = {.trace = trace, .fate = FATE_SENT, .reason = l->reason, .service = l->frontend.service, .backend = l->backend};
+static void tell(const struct worker *w, const struct tables *t, const struct lane *l,
+		 uint64_t trace) {
+	struct verdict v = {.trace = trace,
+			    .fate = FATE_SENT,
+			    .reason = l->reason,
+			    .service = l->frontend.service,
+			    .backend = l->backend};
 
 	w->dp->trace(w->dp->trace_ctx, t, &v);
 }
@@ -353,8 +396,8 @@ static inline bool read_frame(const struct tables *t, struct lane *l, struct rte
 }
 
 // Frames -> lanes; the others go to rest. Returns the number of lanes.
-static uint16_t read_all(const struct tables *t, struct lane *lanes, struct rte_mbuf **m, uint16_t n, struct rte_mbuf **rest,
-			 uint16_t *n_rest) {
+static uint16_t read_all(const struct tables *t, struct lane *lanes, struct rte_mbuf **m,
+			 uint16_t n, struct rte_mbuf **rest, uint16_t *n_rest) {
 	uint16_t lane = 0;
 
 	for (uint16_t i = 0; i < n && i < AHEAD; i++)
@@ -371,7 +414,8 @@ static uint16_t read_all(const struct tables *t, struct lane *lanes, struct rte_
 }
 
 // True when some are answers of fullnat.
-static bool name_all(const struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n, bool handed_over) {
+static bool name_all(const struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n,
+		     bool handed_over) {
 	bool origins = false;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -389,7 +433,8 @@ static void find_origins(struct worker *w, const struct tables *t, struct lane *
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 
-		if (l->way == WAY_BACK_SNAT && !(l->p.family == 4 ? name_origin(w, t, l, 4) : name_origin(w, t, l, 6)))
+		if (l->way == WAY_BACK_SNAT &&
+		    !(l->p.family == 4 ? name_origin(w, t, l, 4) : name_origin(w, t, l, 6)))
 			l->way = WAY_ASIDE;
 	}
 }
@@ -407,23 +452,24 @@ static void find_all(struct worker *w, const struct tables *t, struct lane *lane
 	}
 }
 
-static void deliver_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n, struct rte_mbuf **rest,
-			uint16_t *n_rest) {
+static void deliver_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n,
+			struct rte_mbuf **rest, uint16_t *n_rest) {
 	uint32_t moves = flow_moves(w->flows);
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 		uint64_t trace = w->dp->trace == NULL ? 0 : worker_trace_get(w->dp, l->m);
 
-		if (l->way == WAY_ASIDE || !(l->p.family == 4 ? deliver(w, t, l, moves, 4) : deliver(w, t, l, moves, 6)))
+		if (l->way == WAY_ASIDE ||
+		    !(l->p.family == 4 ? deliver(w, t, l, moves, 4) : deliver(w, t, l, moves, 6)))
 			rest[(*n_rest)++] = l->m;
 		else if (w->dp->trace != NULL)
 			tell(w, t, l, trace);
 	}
 }
 
-uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over,
-		    struct rte_mbuf **rest) {
+uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
+		    bool handed_over, struct rte_mbuf **rest) {
 	uint16_t n_rest = 0, lanes = read_all(t, w->lanes, m, n, rest, &n_rest);
 
 	LAP("read");

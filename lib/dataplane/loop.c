@@ -25,7 +25,8 @@ static uint32_t poll_queues(struct worker *w, const struct tables *t) {
 	uint32_t total = 0;
 
 	for (uint16_t q = 0; q < w->n_queues; q++) {
-		uint16_t n = w->dp->io.receive(w->dp->io.ctx, w, w->queues[q].port, w->queues[q].queue, m, BURST);
+		uint16_t n = w->dp->io.receive(w->dp->io.ctx, w, w->queues[q].port,
+					       w->queues[q].queue, m, BURST);
 		uint64_t bytes = 0;
 
 		if (n == 0)

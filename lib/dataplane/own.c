@@ -8,7 +8,8 @@ uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self)
 		if (k->frontend.mode == TABLES_DSR && !k->by_address)
 			return self;
 		if (tables_is_receivers(t, k->frontend))
-			return tables_rss_owner(t, &t->frontends[k->key.id], k->key.addr, k->key.port);
+			return tables_rss_owner(t, &t->frontends[k->key.id], k->key.addr,
+						k->key.port);
 		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
 	case WAY_BACK_DNAT:
 		return tables_owner(t, k->p.family, k->key.addr, k->key.port, k->by_address);
@@ -37,7 +38,8 @@ static bool is_at_owner(const struct tables *t, const struct packet *k) {
 
 // dsr's owner was the receiver before affinity came: its flows stay where they are.
 static bool is_kept(struct worker *w, const struct packet *k) {
-	if (!k->frontend.owner_moved || k->frontend.mode != TABLES_DSR || k->way != WAY_IN || is_tcp_start(k))
+	if (!k->frontend.owner_moved || k->frontend.mode != TABLES_DSR || k->way != WAY_IN ||
+	    is_tcp_start(k))
 		return false;
 	return flow_find(w->flows, &k->key, flow_hash(w->flows, &k->key), w->now) != NULL;
 }
@@ -49,7 +51,8 @@ void stage_own(struct worker *w, const struct tables *t, struct packet *pkt, uin
 		struct packet *k = &pkt[i];
 		uint16_t owner;
 
-		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over || is_at_owner(t, k))
+		if (k->fate != FATE_ONWARD || k->reason != REASON_NONE || k->handed_over ||
+		    is_at_owner(t, k))
 			continue;
 		owner = owner_of(t, k, w->id);
 		if (owner != w->id && !is_kept(w, k))

@@ -54,12 +54,12 @@ struct packet {
 	struct flow_key key; // of the forward entry
 	uint64_t hash;       // of key; WAY_BACK_SNAT: first of the snat entry
 	struct flow *flow;
-	uint32_t backend;    // TABLES_NO_ID: none
-	uint8_t snat_index;  // fullnat
-	uint16_t snat_port;  // host order
-	uint32_t nexthop;    // neighbor id or NEIGHBOR_NONE
-	uint16_t port;       // egress
-	uint64_t trace;      // in a replay: the mbuf's number
+	uint32_t backend;   // TABLES_NO_ID: none
+	uint8_t snat_index; // fullnat
+	uint16_t snat_port; // host order
+	uint32_t nexthop;   // neighbor id or NEIGHBOR_NONE
+	uint16_t port;      // egress
+	uint64_t trace;     // in a replay: the mbuf's number
 };
 
 // A packet on the short way (lane.c): what its passes need of it.
@@ -67,7 +67,8 @@ struct lane {
 	struct parsed p;
 	struct rte_mbuf *m;
 	uint8_t *data;
-	uint64_t hash; // of key; WAY_BACK_SNAT: of the snat entry, until that is read; before that: the frontend map's slot
+	uint64_t
+		hash; // of key; WAY_BACK_SNAT: of the snat entry, until that is read; before that: the frontend map's slot
 	struct frontend_ref frontend;
 	struct flow_key key;
 	uint32_t endpoint, backend;

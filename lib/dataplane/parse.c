@@ -6,7 +6,8 @@
 
 #define AHEAD 4 // frames whose first line is on its way
 
-static enum reason judge_l2(const struct tables_port *port, const uint8_t *frame, const struct parsed *p) {
+static enum reason judge_l2(const struct tables_port *port, const uint8_t *frame,
+			    const struct parsed *p) {
 	if ((frame[6] & 1) || memcmp(frame + 6, port->mac.b, 6) == 0)
 		return REASON_MAC_SOURCE;
 	if (!(frame[0] & 1) && memcmp(frame, port->mac.b, 6) != 0)

@@ -5,11 +5,15 @@
 #define TCP_MSS_OVERHEAD4 40 // IP and TCP headers
 #define TCP_MSS_OVERHEAD6 60
 
-void clamp_mss(const struct tables *t, uint16_t port, uint8_t family, uint8_t *l4, uint16_t l4_len) {
-	rewrite_clamp_mss(l4, l4_len, (uint16_t)(t->ports[port].mtu - (family == 4 ? TCP_MSS_OVERHEAD4 : TCP_MSS_OVERHEAD6)));
+void clamp_mss(const struct tables *t, uint16_t port, uint8_t family, uint8_t *l4,
+	       uint16_t l4_len) {
+	rewrite_clamp_mss(l4, l4_len,
+			  (uint16_t)(t->ports[port].mtu -
+				     (family == 4 ? TCP_MSS_OVERHEAD4 : TCP_MSS_OVERHEAD6)));
 }
 
-static inline void nat(struct packet *k, const struct rewrite_end *src, const struct rewrite_end *dst) {
+static inline void nat(struct packet *k, const struct rewrite_end *src,
+		       const struct rewrite_end *dst) {
 	uint8_t *l3 = k->data + k->p.l3;
 	uint16_t l4 = (uint16_t)(k->p.l4 - k->p.l3);
 
@@ -34,7 +38,8 @@ static struct rewrite_end end_of(const uint8_t *addr, uint16_t port) {
 }
 
 static struct rewrite_end snat_end(const struct tables *t, const struct packet *k) {
-	const struct ip_addr *a = k->p.family == 4 ? &t->snat4[k->snat_index] : &t->snat6[k->snat_index];
+	const struct ip_addr *a = k->p.family == 4 ? &t->snat4[k->snat_index]
+						   : &t->snat6[k->snat_index];
 
 	return end_of(a->b, rte_cpu_to_be_16(k->snat_port));
 }

@@ -4,9 +4,10 @@
 
 #include "dataplane/stages.h"
 
-bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t family, const uint32_t addr[4], uint16_t *port,
-		uint32_t *nexthop) {
-	uint32_t i = family == 4 ? lpm_find4(t->route_map, addr[0]) : lpm_find6(t->route_map, (const uint8_t *)addr);
+bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t family,
+		const uint32_t addr[4], uint16_t *port, uint32_t *nexthop) {
+	uint32_t i = family == 4 ? lpm_find4(t->route_map, addr[0])
+				 : lpm_find6(t->route_map, (const uint8_t *)addr);
 	const struct route *r;
 
 	if (i == LPM_NONE)
@@ -25,7 +26,8 @@ static bool route_in(const struct worker *w, const struct tables *t, struct pack
 	return true;
 }
 
-static bool may_fragment(const struct packet *k) { // DF is clear: the sender doesn't want to hear of it
+static bool may_fragment(
+	const struct packet *k) { // DF is clear: the sender doesn't want to hear of it
 	const struct rte_ipv4_hdr *ip = (const void *)(k->data + k->p.l3);
 
 	return k->p.family == 4 && !(ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG));
@@ -49,7 +51,8 @@ void stage_route(struct worker *w, const struct tables *t, struct packet *pkt, u
 		if (k->way == WAY_IN)
 			found = route_in(w, t, k);
 		else
-			found = find_route(w->dp, t, k->p.family, k->key.addr, &k->port, &k->nexthop);
+			found = find_route(w->dp, t, k->p.family, k->key.addr, &k->port,
+					   &k->nexthop);
 		if (!found)
 			k->reason = REASON_NO_ROUTE;
 		else

@@ -4,10 +4,12 @@
 
 #include "dataplane/stages.h"
 
-static uint32_t choose_index(const struct tables *t, const struct service *s, const struct packet *k) {
+static uint32_t choose_index(const struct tables *t, const struct service *s,
+			     const struct packet *k) {
 	if (s->table.size == 0)
 		return 0;
-	return maglev_find(&s->table, tables_choice(&t->frontends[k->frontend.id], k->key.addr, k->key.port));
+	return maglev_find(&s->table,
+			   tables_choice(&t->frontends[k->frontend.id], k->key.addr, k->key.port));
 }
 
 uint32_t choose_backend(const struct tables *t, const struct packet *k) {
@@ -23,14 +25,17 @@ static struct affinity_key affinity_key_of(const struct packet *k) {
 	return a;
 }
 
-uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const struct packet *k, bool slide) {
+uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const struct packet *k,
+			    bool slide) {
 	const struct service *s = t->services[k->frontend.service];
 	struct affinity_key a = affinity_key_of(k);
 	uint64_t hash = affinity_hash(w->affinity, &a);
 	uint32_t backend;
 	uint8_t gen;
-	bool found = slide ? affinity_find(w->affinity, &a, hash, s->affinity_ticks, w->now, &backend, &gen) :
-			     affinity_peek(w->affinity, &a, hash, s->affinity_ticks, w->now, &backend, &gen);
+	bool found = slide ? affinity_find(w->affinity, &a, hash, s->affinity_ticks, w->now,
+					   &backend, &gen)
+			   : affinity_peek(w->affinity, &a, hash, s->affinity_ticks, w->now,
+					   &backend, &gen);
 
 	if (!found || !backend_serves(t, backend, gen, k->frontend.service))
 		return TABLES_NO_ID;
@@ -41,8 +46,8 @@ static void remember_affinity(struct worker *w, const struct tables *t, const st
 	const struct service *s = t->services[k->frontend.service];
 	struct affinity_key a = affinity_key_of(k);
 
-	if (affinity_set(w->affinity, &a, affinity_hash(w->affinity, &a), s->affinity_ticks, w->now, k->backend,
-			 t->backends[k->backend].gen))
+	if (affinity_set(w->affinity, &a, affinity_hash(w->affinity, &a), s->affinity_ticks, w->now,
+			 k->backend, t->backends[k->backend].gen))
 		bump(&w->counters.affinity_evicted, 1);
 }
 
@@ -56,13 +61,15 @@ static void refresh_affinity(struct worker *w, const struct tables *t, const str
 static uint8_t back_of(const struct tables *t, const struct packet *k) {
 	if (k->frontend.mode == TABLES_FULLNAT)
 		return FLOW_BACK_SNAT;
-	if (k->frontend.mode == TABLES_DNAT && t->endpoints[t->backends[k->backend].endpoint].ref.ambiguous)
+	if (k->frontend.mode == TABLES_DNAT &&
+	    t->endpoints[t->backends[k->backend].endpoint].ref.ambiguous)
 		return FLOW_BACK_ENTRY;
 	return FLOW_BACK_NONE;
 }
 
 // A flow made while the endpoint had one frontend has no reverse entry; it holds (client, endpoint) all the same.
-static bool is_held_without_entry(struct worker *w, const struct tables *t, const struct packet *k, uint32_t endpoint) {
+static bool is_held_without_entry(struct worker *w, const struct tables *t, const struct packet *k,
+				  uint32_t endpoint) {
 	struct flow_key first = k->key;
 	const struct flow *f;
 
@@ -75,8 +82,12 @@ static bool is_held_without_entry(struct worker *w, const struct tables *t, cons
 
 static int create(struct worker *w, const struct tables *t, struct packet *k) {
 	const struct backend *b = &t->backends[k->backend];
-	struct flow_new n = {.backend = k->backend, .endpoint = b->endpoint, .gen = b->gen, .protocol = k->p.protocol,
-			     .back = back_of(t, k), .starts = k->p.protocol != 6 || is_tcp_start(k)};
+	struct flow_new n = {.backend = k->backend,
+			     .endpoint = b->endpoint,
+			     .gen = b->gen,
+			     .protocol = k->p.protocol,
+			     .back = back_of(t, k),
+			     .starts = k->p.protocol != 6 || is_tcp_start(k)};
 	int ret;
 
 	if (n.back == FLOW_BACK_ENTRY && is_held_without_entry(w, t, k, n.endpoint))
@@ -143,7 +154,8 @@ static void select_backend(struct worker *w, const struct tables *t, struct pack
 		k->reason = REASON_STATELESS;
 		return;
 	}
-	if (k->frontend.mode == TABLES_FULLNAT && (k->p.family == 4 ? t->n_snat4 : t->n_snat6) == 0) {
+	if (k->frontend.mode == TABLES_FULLNAT &&
+	    (k->p.family == 4 ? t->n_snat4 : t->n_snat6) == 0) {
 		packet_drop(w, k, REASON_SNAT_NO_ADDRESS);
 		return;
 	}
@@ -160,7 +172,8 @@ static void select_backend(struct worker *w, const struct tables *t, struct pack
 }
 
 // Two packets of one new flow in a burst: the second one finds what the first one made.
-static bool is_made_meanwhile(struct worker *w, const struct tables *t, struct packet *k, bool made) {
+static bool is_made_meanwhile(struct worker *w, const struct tables *t, struct packet *k,
+			      bool made) {
 	if (!made || !k->fresh)
 		return false;
 	k->fresh = false;

@@ -12,7 +12,8 @@ uint16_t dataplane_queue_worker(const struct dataplane *dp, uint16_t port, uint1
 }
 
 // On the node of the worker that empties it, or anywhere.
-static struct rte_ring *make_ring(const struct dataplane *dp, const char *what, const struct worker *from, const struct worker *to) {
+static struct rte_ring *make_ring(const struct dataplane *dp, const char *what,
+				  const struct worker *from, const struct worker *to) {
 	const unsigned flags = RING_F_SP_ENQ | RING_F_SC_DEQ;
 	char name[RTE_RING_NAMESIZE];
 	struct rte_ring *r;
@@ -72,8 +73,9 @@ void dataplane_disconnect(struct dataplane *dp) {
 }
 
 int dataplane_trace_init(struct dataplane *dp) {
-	static const struct rte_mbuf_dynfield field = {
-		.name = "sluice_trace", .size = sizeof(uint64_t), .align = __alignof__(uint64_t)};
+	static const struct rte_mbuf_dynfield field = {.name = "sluice_trace",
+						       .size = sizeof(uint64_t),
+						       .align = __alignof__(uint64_t)};
 
 	dp->trace_offset = rte_mbuf_dynfield_register(&field);
 	return dp->trace_offset < 0 ? -rte_errno : 0;

@@ -6,8 +6,8 @@
 #include "dataplane/worker.h"
 
 // The short way: sends what it can; the others' mbufs are put into rest, untouched. Returns their number.
-uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over,
-		    struct rte_mbuf **rest);
+uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
+		    bool handed_over, struct rte_mbuf **rest);
 
 // One file each. Every stage looks only at packets whose fate is FATE_ONWARD.
 void stage_parse(struct worker *w, const struct tables *t, struct packet *pkt, uint16_t n);
@@ -31,7 +31,8 @@ void classify_packet(const struct tables *t, struct packet *k);
 // The worker that must handle it; `self` when it is whoever received it.
 uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self);
 // The flow's backend is still a member of the frontend's service.
-static inline bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen, uint32_t service) {
+static inline bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen,
+				  uint32_t service) {
 	const struct backend *b = &t->backends[backend];
 
 	return b->gen == gen && b->service == service && (backend_state(b) & BACKEND_LIVE);
@@ -39,10 +40,11 @@ static inline bool backend_serves(const struct tables *t, uint32_t backend, uint
 // By the table: TABLES_NO_ID when no backend is usable.
 uint32_t choose_backend(const struct tables *t, const struct packet *k);
 // The usable affinity backend of the client, or TABLES_NO_ID.
-uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const struct packet *k, bool slide);
+uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const struct packet *k,
+			    bool slide);
 // Egress port and next hop towards an address. False: no route.
-bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t family, const uint32_t addr[4], uint16_t *port,
-		uint32_t *nexthop);
+bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t family,
+		const uint32_t addr[4], uint16_t *port, uint32_t *nexthop);
 
 // Look again, on the way in: an earlier packet of the burst may have made the flow.
 void track_in(struct worker *w, const struct tables *t, struct packet *k);
@@ -55,25 +57,30 @@ void icmp_translate(struct worker *w, const struct tables *t, struct packet *k);
 
 // --- making and ending packets ---
 
-void packet_drop(struct worker *w, struct packet *k, enum reason reason); // fate, reason; freed and counted at the burst's end
+void packet_drop(struct worker *w, struct packet *k,
+		 enum reason reason); // fate, reason; freed and counted at the burst's end
 // Send the IP packet in m (at offset l3) on port to the neighbour; holds it when the MAC is not known. Returns the fate, *reason of a drop.
-enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3, uint16_t port, uint32_t nexthop,
-		  const struct ip_addr *addr, const struct packet *k, enum reason *reason);
+enum fate send_ip(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint16_t l3,
+		  uint16_t port, uint32_t nexthop, const struct ip_addr *addr,
+		  const struct packet *k, enum reason *reason);
 // Route an IP packet of our own making (built at offset 0 of m's data) and send it. REASON_NONE, or why it can't leave; m is then freed.
 enum reason send_own(struct worker *w, const struct tables *t, struct rte_mbuf *m, uint8_t family);
 // A frame with its L2 header complete.
 void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port);
-struct rte_mbuf *own_buffer(struct worker *w); // NULL (counted) when there is none; carries the cause's trace
+struct rte_mbuf *own_buffer(
+	struct worker *w); // NULL (counted) when there is none; carries the cause's trace
 // Lower a SYN's MSS to what fits the egress port's MTU.
 void clamp_mss(const struct tables *t, uint16_t port, uint8_t family, uint8_t *l4, uint16_t l4_len);
 // L2 header before the IP packet at offset l3 of m.
-void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6], uint16_t ethertype);
+void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, const uint8_t dst[6],
+	      uint16_t ethertype);
 bool take_answer_token(struct worker *w);
 void hold_retry(struct worker *w, const struct tables *t);
 void hold_expire(struct worker *w, const struct tables *t);
 void tell_verdict(struct worker *w, const struct tables *t, const struct packet *k);
 void send_request(struct worker *w, const struct tables *t, const struct neighbor_request *r);
-void send_announcement(struct worker *w, const struct tables *t, uint16_t port, const struct ip_addr *addr);
+void send_announcement(struct worker *w, const struct tables *t, uint16_t port,
+		       const struct ip_addr *addr);
 
 // Up to control. Half of the queue is kept for what matters (answers to our requests): packets for hosts that don't answer, and other
 // hosts' talk, come at any rate. What finds no room comes again: the next packet asks, control asks three times.
@@ -98,7 +105,8 @@ static inline void push_frame(struct worker *w, struct rte_mbuf *m, uint16_t por
 		flush_port(w, port);
 }
 
-static inline bool is_dropped(const struct packet *k) { // ended with a drop's reason, whether freed yet or not
+static inline bool is_dropped(
+	const struct packet *k) { // ended with a drop's reason, whether freed yet or not
 	return k->reason != REASON_NONE && k->reason < REASON_DROPS;
 }
 
@@ -107,7 +115,8 @@ static inline bool is_forwarded(const struct packet *k) {
 }
 
 // fullnat: the ports that this worker may draw towards n->endpoint, so that it gets the answers (tables_back_owner).
-static inline void set_own_ports(const struct worker *w, const struct tables *t, struct flow_new *n) {
+static inline void set_own_ports(const struct worker *w, const struct tables *t,
+				 struct flow_new *n) {
 	const struct endpoint_ref *ref;
 
 	if (w->ports == NULL)
@@ -118,7 +127,8 @@ static inline void set_own_ports(const struct worker *w, const struct tables *t,
 }
 
 static inline bool is_tcp_start(const struct packet *k) { // SYN without ACK
-	return k->p.protocol == 6 && (k->p.tcp_flags & (PARSE_TCP_SYN | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
+	return k->p.protocol == 6 &&
+	       (k->p.tcp_flags & (PARSE_TCP_SYN | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
 }
 
 #endif

@@ -30,7 +30,8 @@ static void judge_unknown(struct packet *k) {
 		k->stateless = true;
 	else
 		k->fresh = true; // in its middle: chosen as its SYN was
-	if (k->reason == REASON_NO_FLOW && !(flags & (PARSE_TCP_RST | PARSE_TCP_SYN | PARSE_TCP_FIN)))
+	if (k->reason == REASON_NO_FLOW &&
+	    !(flags & (PARSE_TCP_RST | PARSE_TCP_SYN | PARSE_TCP_FIN)))
 		k->answer = REASON_ANSWERED_RST;
 }
 
@@ -65,10 +66,12 @@ static void ask_owner(struct worker *w, const struct tables *t, struct packet *k
 
 // Affinity came or went, and with it the owner: a connection that is not known to the present owner may live on at the former one, who
 // decides. A SYN and UDP begin anew here.
-static bool ask_former_owner(struct worker *w, const struct tables *t, struct packet *k, bool moved) {
+static bool ask_former_owner(struct worker *w, const struct tables *t, struct packet *k,
+			     bool moved) {
 	uint16_t owner;
 
-	if (!moved || t->workers == 1 || k->p.protocol != 6 || is_tcp_start(k) || owner_of(t, k, w->id) != w->id)
+	if (!moved || t->workers == 1 || k->p.protocol != 6 || is_tcp_start(k) ||
+	    owner_of(t, k, w->id) != w->id)
 		return false;
 	k->by_address = !k->by_address;
 	k->frontend.owner_by_address = k->by_address;
@@ -113,10 +116,14 @@ void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 static bool origin_snat(struct worker *w, const struct tables *t, struct packet *k) {
 	struct flow_origin o;
 
-	if (!flow_snat_find(w->flows, k->p.family, k->hash, k->endpoint.id, k->snat_index, k->snat_port, &o))
+	if (!flow_snat_find(w->flows, k->p.family, k->hash, k->endpoint.id, k->snat_index,
+			    k->snat_port, &o))
 		return false;
 	k->frontend = t->frontends[o.frontend].ref;
-	k->key = (struct flow_key){.id = o.frontend, .port = o.port, .family = k->p.family, .kind = FLOW_FORWARD};
+	k->key = (struct flow_key){.id = o.frontend,
+				   .port = o.port,
+				   .family = k->p.family,
+				   .kind = FLOW_FORWARD};
 	memcpy(k->key.addr, o.addr, sizeof(o.addr));
 	return true;
 }
@@ -144,7 +151,8 @@ static bool find_back(struct worker *w, const struct tables *t, struct packet *k
 		return false;
 	k->hash = flow_hash(w->flows, &k->key);
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
-	return k->flow != NULL && backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service) &&
+	return k->flow != NULL &&
+	       backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service) &&
 	       t->backends[k->flow->backend].endpoint == k->endpoint.id;
 }
 
@@ -162,7 +170,8 @@ static void track_back(struct worker *w, const struct tables *t, struct packet *
 
 static uint64_t first_hash(const struct worker *w, const struct packet *k) {
 	if (k->way == WAY_BACK_SNAT)
-		return flow_snat_hash(w->flows, k->p.family, k->endpoint.id, k->snat_index, k->snat_port);
+		return flow_snat_hash(w->flows, k->p.family, k->endpoint.id, k->snat_index,
+				      k->snat_port);
 	return flow_hash(w->flows, &k->key);
 }
 
@@ -170,7 +179,8 @@ bool find_related(struct worker *w, const struct tables *t, struct packet *k) {
 	k->hash = first_hash(w, k);
 	if (k->way == WAY_IN) {
 		k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
-		if (k->flow == NULL || !backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service))
+		if (k->flow == NULL || !backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen,
+						       k->frontend.service))
 			return false;
 	} else if (!find_back(w, t, k)) {
 		return false;

@@ -27,9 +27,9 @@
 #include "rewrite/rewrite.h"
 #include "tables/tables.h"
 
-#define WORKER_HOLD 256           // packets that wait for a MAC, in all
-#define WORKER_HOLD_NEIGHBOR 16   // and for one neighbour
-#define WORKER_HOLD_MS 3000       // at most
+#define WORKER_HOLD 256            // packets that wait for a MAC, in all
+#define WORKER_HOLD_NEIGHBOR 16    // and for one neighbour
+#define WORKER_HOLD_MS 3000        // at most
 #define WORKER_ANSWERS_SECOND 1000 // RST, ICMP errors: rate and depth of the token bucket
 #define WORKER_EVENTS 1024         // reports to control that may wait
 #define WORKERS_MAX 64
@@ -39,8 +39,8 @@ struct worker;
 // Up: what a worker learnt.
 enum event_type { EVENT_HEARD, EVENT_WANTED };
 struct event {
-	uint8_t type;   // enum event_type
-	bool answer;    // EVENT_HEARD: a reply to us
+	uint8_t type; // enum event_type
+	bool answer;  // EVENT_HEARD: a reply to us
 	uint16_t port;
 	struct ip_addr addr;
 	struct mac_addr mac;
@@ -66,8 +66,10 @@ struct command {
 
 // Where packets leave. Production: rte_eth_tx_burst; a replay: a file. Takes the mbufs it sends; returns their number.
 struct worker_io {
-	uint16_t (*send)(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m, uint16_t n);
-	uint16_t (*receive)(void *ctx, struct worker *w, uint16_t port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+	uint16_t (*send)(void *ctx, struct worker *w, uint16_t port, struct rte_mbuf **m,
+			 uint16_t n);
+	uint16_t (*receive)(void *ctx, struct worker *w, uint16_t port, uint16_t queue,
+			    struct rte_mbuf **m, uint16_t n);
 	// For workers that sleep. wait: until a packet may be there or worker_wake(): true; or the time is over: false. arm: let packets end
 	// the next wait.
 	bool (*wait)(void *ctx, struct worker *w, uint32_t us);
@@ -84,7 +86,8 @@ struct verdict {
 typedef void worker_trace(void *ctx, const struct tables *t, const struct verdict *v);
 
 struct worker_counters { // the worker writes, anyone may read (each word loaded and stored relaxed)
-	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, handed_over, answered, answers_limited, bursts, idle_loops, naps;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, handed_over, answered, answers_limited,
+		bursts, idle_loops, naps;
 	uint64_t affinity_evicted;
 	uint64_t drops[REASON_DROPS];
 };
@@ -114,15 +117,17 @@ struct dataplane {
 	struct publish *publish;
 	struct neighbor_table *neighbors;
 	struct worker **workers;
-	uint16_t sender[TABLES_MAX_PORTS][WORKERS_MAX]; // [port][worker]: who sends that worker's packets there (itself, if it has a queue)
+	uint16_t sender
+		[TABLES_MAX_PORTS]
+		[WORKERS_MAX]; // [port][worker]: who sends that worker's packets there (itself, if it has a queue)
 	struct worker_io io;
 	worker_trace *trace; // NULL but in a replay
 	void *trace_ctx;
-	int trace_offset;    // of the mbuf's dynamic field
-	bool stages_only;    // a replay may leave out the short way: the result must be the same
-	uint32_t ring_size;  // of each ring between two workers, a power of two
+	int trace_offset;   // of the mbuf's dynamic field
+	bool stages_only;   // a replay may leave out the short way: the result must be the same
+	uint32_t ring_size; // of each ring between two workers, a power of two
 	// Written by control.
-	bool stop;           // workers: stop receiving, drain, return
+	bool stop; // workers: stop receiving, drain, return
 };
 
 struct worker {
@@ -138,17 +143,18 @@ struct worker {
 	struct worker_queue queues[64];
 	struct rte_ring *in[WORKERS_MAX];  // by sender; flows that are ours
 	struct rte_ring *out[WORKERS_MAX]; // [i]: in-ring of worker i for us
-	struct rte_ring *tx_in[WORKERS_MAX], *tx_out[WORKERS_MAX]; // finished packets for ports that we (they) send on
-	struct spsc *events;   // up
-	struct spsc *commands; // down
-	uint8_t idle;          // enum worker_idle
-	uint8_t waits_for;     // enum worker_waits
-	int wake_fd;           // an eventfd, for a worker that sleeps
-	int socket;            // NUMA node of its memory and rings, SOCKET_ID_ANY: any
+	struct rte_ring *tx_in[WORKERS_MAX],
+		*tx_out[WORKERS_MAX]; // finished packets for ports that we (they) send on
+	struct spsc *events;          // up
+	struct spsc *commands;        // down
+	uint8_t idle;                 // enum worker_idle
+	uint8_t waits_for;            // enum worker_waits
+	int wake_fd;                  // an eventfd, for a worker that sleeps
+	int socket;                   // NUMA node of its memory and rings, SOCKET_ID_ANY: any
 
 	// Its own.
 	_Alignas(64) uint64_t now_ms;
-	uint32_t now; // ticks, FLOW_TICKS a second
+	uint32_t now;        // ticks, FLOW_TICKS a second
 	uint64_t generation; // of the tables it works with; anyone may read
 	uint64_t changes;    // neighbor_changes() when held packets were last looked at
 	uint64_t swept_ms;
@@ -187,7 +193,8 @@ void dataplane_set_senders(struct dataplane *dp, uint16_t port, uint16_t tx_queu
 // Set the clock: milliseconds, any start. Runs what is due: sweep, held packets' deadlines.
 void worker_tick(struct worker *w, const struct tables *t, uint64_t now_ms);
 // Take a burst of received frames (m->port is the ingress port) through all stages. n <= BURST.
-void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n, bool handed_over);
+void worker_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
+		  bool handed_over);
 // Rings from other workers, commands, held packets. Returns the number of packets and commands handled.
 uint32_t worker_chores(struct worker *w, const struct tables *t);
 // Hand what is buffered to the devices and to other workers.

@@ -25,16 +25,21 @@ enum model_protocol { MODEL_TCP = 6, MODEL_UDP = 17, MODEL_SCTP = 132 };
 enum model_mode { MODEL_FULLNAT, MODEL_DNAT, MODEL_DSR };
 enum model_scheduler { MODEL_MAGLEV };
 enum model_backend_state {
-	MODEL_READY,    // gets new flows
+	MODEL_READY, // gets new flows
 	MODEL_DRAINING, // keeps its flows, gets no new ones (unless no backend of its family is ready: see usable below)
 	MODEL_UNUSABLE, // gets nothing; listed for the user, with the reason
 };
-enum model_frontend_kind { MODEL_LOAD_BALANCER, MODEL_NODE_PORT, MODEL_EXTERNAL_IP, MODEL_CLUSTER_IP };
+enum model_frontend_kind {
+	MODEL_LOAD_BALANCER,
+	MODEL_NODE_PORT,
+	MODEL_EXTERNAL_IP,
+	MODEL_CLUSTER_IP
+};
 
 struct model_key {
-	char ns[64];    // Kubernetes names: at most 63 bytes; zero-filled, so keys hash and compare as bytes
+	char ns[64]; // Kubernetes names: at most 63 bytes; zero-filled, so keys hash and compare as bytes
 	char name[64];
-	uint16_t port;  // of the Service, host order
+	uint16_t port;     // of the Service, host order
 	uint16_t protocol; // enum model_protocol
 };
 
@@ -46,11 +51,12 @@ struct model_frontend {
 
 struct model_backend {
 	struct ip_addr addr;
-	uint16_t port;   // host order; in MODEL_DSR the Service's port (VIP and port are kept)
-	uint8_t state;   // enum model_backend_state
-	uint8_t usable;  // 1: gets new flows. Ready ones; or, where its family has none ready, the serving terminating ones
+	uint16_t port; // host order; in MODEL_DSR the Service's port (VIP and port are kept)
+	uint8_t state; // enum model_backend_state
+	uint8_t usable; // 1: gets new flows. Ready ones; or, where its family has none ready, the serving terminating ones
 	uint32_t weight; // at least 1
-	char reason[64]; // for draining and unusable: "terminating", "not-ready", "not-serving", "node-excluded", ...
+	char reason
+		[64]; // for draining and unusable: "terminating", "not-ready", "not-serving", "node-excluded", ...
 };
 
 struct model_service {
@@ -59,10 +65,10 @@ struct model_service {
 	char uid[64];
 	uint8_t mode;      // enum model_mode
 	uint8_t scheduler; // enum model_scheduler
-	bool reject;       // without usable backends: true answers RST or ICMP unreachable, false is silent
-	bool restricted;   // loadBalancerSourceRanges given: a family without any range is closed
+	bool reject; // without usable backends: true answers RST or ICMP unreachable, false is silent
+	bool restricted; // loadBalancerSourceRanges given: a family without any range is closed
 	uint32_t affinity_timeout; // seconds; 0: no affinity
-	char reason[160];  // why it has no frontends (or fewer than asked for); "" when all is well
+	char reason[160]; // why it has no frontends (or fewer than asked for); "" when all is well
 	uint32_t n_frontends, n_backends, n_source_ranges;
 	struct model_frontend *frontends; // sorted by (addr, port), unique
 	struct model_backend *backends;   // sorted by (addr, port), unique
@@ -85,7 +91,8 @@ const struct model_service *model_find(const struct model *m, const struct model
 // Returns their number or -ENOMEM.
 int model_list(const struct model *m, const struct model_service ***list);
 // All keys of the services that belong to the Kubernetes Service ns/name; as model_list.
-int model_list_of(const struct model *m, const char *ns, const char *name, const struct model_service ***list);
+int model_list_of(const struct model *m, const char *ns, const char *name,
+		  const struct model_service ***list);
 
 // Keys that were put or removed since the last call, sorted, unique; *keys is freed by the caller.
 // Returns their number or -ENOMEM (then nothing is forgotten).
@@ -99,8 +106,8 @@ bool model_service_equal(const struct model_service *a, const struct model_servi
 // Free the arrays of a service built by hand (not one that the model owns).
 void model_service_fini(struct model_service *s);
 
-const char *model_mode_name(enum model_mode m);         // "fullnat", "dnat", "dsr"
-const char *model_protocol_name(enum model_protocol p); // "TCP", "UDP", "SCTP"
+const char *model_mode_name(enum model_mode m);           // "fullnat", "dnat", "dsr"
+const char *model_protocol_name(enum model_protocol p);   // "TCP", "UDP", "SCTP"
 const char *model_state_name(enum model_backend_state s); // "ready", "draining", "unusable"
 
 #endif

@@ -39,7 +39,8 @@ struct site_neighbor {
 };
 
 struct site_timeouts { // seconds, 1..518400
-	uint32_t tcp_syn_sent, tcp_established, tcp_fin_wait, tcp_time_wait, tcp_close, udp, udp_stream, sctp_established;
+	uint32_t tcp_syn_sent, tcp_established, tcp_fin_wait, tcp_time_wait, tcp_close, udp,
+		udp_stream, sctp_established;
 };
 
 struct site {

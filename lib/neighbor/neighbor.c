@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define TRIES 3            // requests, a second apart
+#define TRIES 3 // requests, a second apart
 #define ASK_MS 1000
 #define PROBE_MS 25000     // after it was confirmed: asked again, when used
 #define REACHABLE_MS 30000 // after it was confirmed: forgotten, when not used
@@ -13,13 +13,13 @@
 
 enum state {
 	FREE,
-	NONE,    // nothing known, nobody asked
-	ASKED,   // requests are out; the word is 0 or, after a failure, still FAILED
+	NONE,  // nothing known, nobody asked
+	ASKED, // requests are out; the word is 0 or, after a failure, still FAILED
 	FAILED,
 	KNOWN,
 	PROBING, // known; asked again, by unicast, then to all
 	STATIC,
-	LIMBO,   // given up; readers may still hold the id
+	LIMBO, // given up; readers may still hold the id
 };
 
 struct neighbor_entry { // what only control reads and writes, but for addr: fixed while a reader can reach the entry
@@ -39,7 +39,8 @@ static void store_slot(struct neighbor_table *t, uint32_t i, uint32_t value) {
 	__atomic_store_n(&t->slots[i & t->mask], value, __ATOMIC_RELEASE);
 }
 
-static uint32_t hash(const struct neighbor_table *t, uint16_t port, uint8_t family, const uint32_t addr[4]) {
+static uint32_t hash(const struct neighbor_table *t, uint16_t port, uint8_t family,
+		     const uint32_t addr[4]) {
 	uint64_t h = t->secret ^ ((uint64_t)port << 8 | family);
 
 	for (int i = 0; i < (family == 4 ? 1 : 4); i++) {
@@ -54,14 +55,17 @@ static struct neighbor_hot *hot_of(const struct neighbor_table *t, const struct 
 	return &t->hot[e - t->entries];
 }
 
-static bool is_entry_of(const struct neighbor_table *t, uint32_t id, uint16_t port, uint8_t family, const uint32_t addr[4]) {
+static bool is_entry_of(const struct neighbor_table *t, uint32_t id, uint16_t port, uint8_t family,
+			const uint32_t addr[4]) {
 	const struct neighbor_entry *e = &t->entries[id];
 
-	return t->hot[id].port == port && e->addr.family == family && memcmp(e->addr.b, addr, family == 4 ? 4 : 16) == 0;
+	return t->hot[id].port == port && e->addr.family == family &&
+	       memcmp(e->addr.b, addr, family == 4 ? 4 : 16) == 0;
 }
 
 // The slot of an entry, or NEIGHBOR_NONE. *room: where it would be put.
-static uint32_t find_slot(const struct neighbor_table *t, uint16_t port, uint8_t family, const uint32_t addr[4], uint32_t *room) {
+static uint32_t find_slot(const struct neighbor_table *t, uint16_t port, uint8_t family,
+			  const uint32_t addr[4], uint32_t *room) {
 	uint32_t start = hash(t, port, family, addr), free_slot = NEIGHBOR_NONE;
 
 	for (uint32_t n = 0; n <= t->mask; n++) {
@@ -79,7 +83,8 @@ static uint32_t find_slot(const struct neighbor_table *t, uint16_t port, uint8_t
 	return NEIGHBOR_NONE;
 }
 
-struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_send *send, void *ctx) {
+struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_send *send,
+				       void *ctx) {
 	struct neighbor_table *t = calloc(1, sizeof(*t));
 	uint32_t slots = 4;
 
@@ -87,7 +92,8 @@ struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_s
 		return NULL;
 	while (slots < 2 * max)
 		slots *= 2;
-	*t = (struct neighbor_table){.max = max, .mask = slots - 1, .secret = secret, .send = send, .ctx = ctx};
+	*t = (struct neighbor_table){
+		.max = max, .mask = slots - 1, .secret = secret, .send = send, .ctx = ctx};
 	t->entries = calloc(max, sizeof(*t->entries));
 	t->hot = calloc(max, sizeof(*t->hot));
 	t->slots = calloc(slots, sizeof(*t->slots));
@@ -170,7 +176,8 @@ static void make_room(struct neighbor_table *t) {
 	}
 }
 
-static struct neighbor_entry *find(const struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
+static struct neighbor_entry *find(const struct neighbor_table *t, uint16_t port,
+				   const struct ip_addr *addr) {
 	uint32_t words[4], id;
 
 	memcpy(words, addr->b, sizeof(words));
@@ -178,7 +185,8 @@ static struct neighbor_entry *find(const struct neighbor_table *t, uint16_t port
 	return id == NEIGHBOR_NONE ? NULL : &t->entries[id];
 }
 
-static struct neighbor_entry *find_or_make(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr) {
+static struct neighbor_entry *find_or_make(struct neighbor_table *t, uint16_t port,
+					   const struct ip_addr *addr) {
 	struct neighbor_entry *e = find(t, port, addr);
 	uint32_t words[4], room;
 
@@ -213,7 +221,8 @@ void neighbor_release(struct neighbor_table *t, uint32_t id) {
 		e->due = 0; // given up by the next run
 }
 
-int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac) {
+int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+			const struct mac_addr *mac) {
 	struct neighbor_entry *e = find_or_make(t, port, addr);
 
 	if (e == NULL)
@@ -225,7 +234,9 @@ int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip
 }
 
 static void ask(struct neighbor_table *t, struct neighbor_entry *e, uint64_t now, bool unicast) {
-	struct neighbor_request r = {.port = hot_of(t, e)->port, .has_mac = unicast, .target = e->addr};
+	struct neighbor_request r = {.port = hot_of(t, e)->port,
+				     .has_mac = unicast,
+				     .target = e->addr};
 
 	if (unicast)
 		r.mac = mac_of(hot_of(t, e)->word);
@@ -240,7 +251,8 @@ static void start_asking(struct neighbor_table *t, struct neighbor_entry *e, uin
 	ask(t, e, now, false);
 }
 
-void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, uint64_t now) {
+void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+		   uint64_t now) {
 	struct neighbor_entry *e = find_or_make(t, port, addr);
 
 	if (e == NULL)
@@ -249,7 +261,8 @@ void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr
 		start_asking(t, e, now);
 }
 
-static void confirm(struct neighbor_table *t, struct neighbor_entry *e, const struct mac_addr *mac, uint64_t now) {
+static void confirm(struct neighbor_table *t, struct neighbor_entry *e, const struct mac_addr *mac,
+		    uint64_t now) {
 	e->state = KNOWN;
 	e->confirmed = now;
 	e->due = now + PROBE_MS;
@@ -257,8 +270,8 @@ static void confirm(struct neighbor_table *t, struct neighbor_entry *e, const st
 	store_word(t, e, word_of(mac));
 }
 
-bool neighbor_heard(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac, bool answer,
-		    uint64_t now) {
+bool neighbor_heard(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+		    const struct mac_addr *mac, bool answer, uint64_t now) {
 	struct neighbor_entry *e = find(t, port, addr);
 	bool known;
 
@@ -345,7 +358,8 @@ void neighbor_reclaim(struct neighbor_table *t, uint64_t mark) {
 			t->entries[i].state = FREE;
 }
 
-uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family, const uint32_t addr[4]) {
+uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family,
+		       const uint32_t addr[4]) {
 	uint32_t slot = find_slot(t, port, family, addr, NULL);
 
 	return slot == NEIGHBOR_NONE ? NEIGHBOR_NONE : load_slot(t, slot) - FIRST;

@@ -55,21 +55,24 @@ struct neighbor_table {
 };
 
 // max entries (at least 16). NULL: out of memory.
-struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_send *send, void *ctx);
+struct neighbor_table *neighbor_create(uint32_t max, uint64_t secret, neighbor_send *send,
+				       void *ctx);
 void neighbor_destroy(struct neighbor_table *t);
 
 // The entry for (port, address), made when absent, held until neighbor_release(). Asks nobody by itself. NEIGHBOR_NONE: the table is full.
 uint32_t neighbor_hold(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr);
 void neighbor_release(struct neighbor_table *t, uint32_t id);
 // A static neighbour: known for ever, never asked, not changed by what is heard.
-int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac);
+int neighbor_set_static(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+			const struct mac_addr *mac);
 
 // A worker has a packet for (port, address) and no MAC: begin to ask (or keep asking).
-void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, uint64_t now);
+void neighbor_want(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+		   uint64_t now);
 // An ARP or ND message said so. `answer`: a reply to us or an override; other messages (requests, gratuitous ARP) only update entries that are there already.
 // Returns true when an entry's word changed from unknown to known (waiting packets can leave).
-bool neighbor_heard(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr, const struct mac_addr *mac, bool answer,
-		    uint64_t now);
+bool neighbor_heard(struct neighbor_table *t, uint16_t port, const struct ip_addr *addr,
+		    const struct mac_addr *mac, bool answer, uint64_t now);
 // Run what is due; returns the time of the next call that is needed (UINT64_MAX: none).
 uint64_t neighbor_run(struct neighbor_table *t, uint64_t now);
 
@@ -84,7 +87,8 @@ uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id);
 // --- worker ---
 
 // The id for (port, address), or NEIGHBOR_NONE.
-uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family, const uint32_t addr[4]);
+uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family,
+		       const uint32_t addr[4]);
 // The word of an entry; marks it used (a store only when it was not marked, so the line stays shared).
 static inline uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
 	struct neighbor_hot *hot = (struct neighbor_hot *)(uintptr_t)&t->hot[id];

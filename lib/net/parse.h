@@ -245,7 +245,8 @@ static inline bool parse_plain4(struct parsed *out, const uint8_t *frame, uint32
 				uint16_t l3) {
 	const uint8_t *ip = frame + l3;
 
-	if (len < (uint32_t)l3 + PARSE_IPV4_LEN + PARSE_UDP_LEN || !parse_is_plain4(ip, len - l3) || !parse_is_flow(ip[9]))
+	if (len < (uint32_t)l3 + PARSE_IPV4_LEN + PARSE_UDP_LEN || !parse_is_plain4(ip, len - l3) ||
+	    !parse_is_flow(ip[9]))
 		return false;
 	parse_fill4(out, ip, l3);
 	out->tcp_flags = out->icmp_type = out->icmp_code = 0;

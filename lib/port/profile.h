@@ -38,7 +38,7 @@ struct profile {
 	uint64_t rx_offloads;  // RTE_ETH_RX_OFFLOAD_*; wanted, not required
 	uint64_t tx_offloads;  // RTE_ETH_TX_OFFLOAD_*
 	uint64_t rss_types;    // RTE_ETH_RSS_*; 0: no RSS
-	bool rx_level;        // interrupts: a descriptor that is readable while packets wait
+	bool rx_level;         // interrupts: a descriptor that is readable while packets wait
 	bool reta_spread; // write the redirection table ourselves: entry i leads to queue i mod queues
 };
 

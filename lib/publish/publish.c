@@ -70,15 +70,19 @@ int publish_retire(struct publish *p, void (*fn)(void *arg), void *arg) {
 		p->queue = queue;
 		p->capacity = capacity;
 	}
-	p->queue[p->n++] = (struct retired){
-		.token = p->readers == NULL ? 0 : rte_rcu_qsbr_start(p->readers), .fn = fn, .arg = arg};
+	p->queue[p->n++] = (struct retired){.token = p->readers == NULL
+							     ? 0
+							     : rte_rcu_qsbr_start(p->readers),
+					    .fn = fn,
+					    .arg = arg};
 	return 0;
 }
 
 uint32_t publish_poll(struct publish *p) {
 	uint32_t due = 0;
 
-	while (due < p->n && (p->readers == NULL || rte_rcu_qsbr_check(p->readers, p->queue[due].token, false) == 1))
+	while (due < p->n && (p->readers == NULL ||
+			      rte_rcu_qsbr_check(p->readers, p->queue[due].token, false) == 1))
 		due++;
 	if (due > 0)
 		run(p, due);

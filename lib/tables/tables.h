@@ -27,7 +27,8 @@
 #include "net/rss.h"
 #include "tables/tuple_map.h"
 
-#define TABLES_MAX_FRONTENDS (1u << 18) // ids fit FLOW_ID_BITS; see docs/configuration.md for what a user sees
+#define TABLES_MAX_FRONTENDS                                                                       \
+	(1u << 18) // ids fit FLOW_ID_BITS; see docs/configuration.md for what a user sees
 #define TABLES_MAX_BACKENDS (1u << 19)
 #define TABLES_MAX_ENDPOINTS (1u << 19)
 #define TABLES_MAX_SERVICES (1u << 18) // of one family each
@@ -39,33 +40,36 @@ enum tables_mode { TABLES_FULLNAT, TABLES_DNAT, TABLES_DSR };
 
 // The value of the frontend map: all that a tracked packet's way in needs.
 struct frontend_ref {
-	uint32_t id : 20, mode : 3, // enum tables_mode
-		affinity : 1,       // ClientIP
-		restricted : 1,     // the service blob has source ranges
+	uint32_t id : 20, mode : 3,   // enum tables_mode
+		affinity : 1,         // ClientIP
+		restricted : 1,       // the service blob has source ranges
 		owner_by_address : 1, // owned by the client's address alone
-		owner_moved : 1;      // it was otherwise once: flows may live on at their former owner
+		owner_moved : 1; // it was otherwise once: flows may live on at their former owner
 	uint32_t service;
 };
 
 struct frontend { // by id; for rewriting on the way back, choice, and people
 	struct ip_addr addr;
-	uint16_t port;     // network order
+	uint16_t port; // network order
 	uint8_t protocol, family;
 	struct frontend_ref ref;
-	uint64_t salt[2];  // of the choice: hash of hashSeed and this frontend's (address, port, protocol)
+	uint64_t salt
+		[2]; // of the choice: hash of hashSeed and this frontend's (address, port, protocol)
 };
 
 // The value of the endpoint map.
 struct endpoint_ref {
 	uint32_t id : 20,
-		dnat : 1,           // some dnat service leads here
-		ambiguous : 1,      // ... through more than one frontend
+		dnat : 1,             // some dnat service leads here
+		ambiguous : 1,        // ... through more than one frontend
 		owner_by_address : 1, // of dnat's way back
 		owner_moved : 1,      // as in frontend_ref
 		fullnat : 1,
-		port : 4;           // that the route leads through: fullnat's answers are expected there
-	uint32_t frontend : 20,     // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
-		rss_part : RSS_CLASS_BITS; // of fullnat's answers from it, where that port's RSS is known
+		port : 4; // that the route leads through: fullnat's answers are expected there
+	uint32_t
+		frontend : 20, // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
+		rss_part
+	    : RSS_CLASS_BITS; // of fullnat's answers from it, where that port's RSS is known
 };
 
 struct endpoint { // by id
@@ -81,11 +85,11 @@ enum backend_state_bit {
 	BACKEND_USABLE = 2, // gets new flows (and affinity may lead to it)
 };
 
-struct backend { // by id
+struct backend {          // by id
 	uint8_t addr[16]; // network order; IPv4: the first four
 	uint16_t port;    // network order
 	uint8_t gen;      // of this use of the slot, FLOW_GEN_BITS
-	uint8_t state;    // enum backend_state_bit; written by control with a relaxed store, also while published
+	uint8_t state; // enum backend_state_bit; written by control with a relaxed store, also while published
 	uint32_t endpoint;
 	uint32_t service;
 	uint32_t nexthop; // neighbor id; TABLES_NO_ID: no route
@@ -99,15 +103,15 @@ struct service {
 	uint8_t mode, family, protocol;
 	bool reject;
 	uint32_t n_usable;
-	const uint32_t *usable;  // backend ids that get new flows, in order of (address, port)
+	const uint32_t *usable;    // backend ids that get new flows, in order of (address, port)
 	struct maglev_table table; // of indexes into usable[]; size 0 when n_usable < 2
 	const struct lpm *sources; // NULL: open to all
-	uint64_t generation;     // of the snapshot in which it last changed
+	uint64_t generation;       // of the snapshot in which it last changed
 };
 
 struct route {
 	uint16_t port;
-	bool on_link;     // the destination is itself the neighbour
+	bool on_link; // the destination is itself the neighbour
 	bool is_default;
 	uint32_t nexthop; // neighbor id of the gateway; TABLES_NO_ID when on_link
 };
@@ -118,22 +122,23 @@ enum local_kind { LOCAL_PORT = 1, LOCAL_VIP = 2, LOCAL_SNAT = 4 };
 struct local_ref {
 	uint32_t kinds : 8, // enum local_kind
 		snat_index : 8;
-	uint32_t answer;    // bit i: port i answers ARP and ND for it
+	uint32_t answer; // bit i: port i answers ARP and ND for it
 };
 
 struct tables_port {
 	struct mac_addr mac;
 	uint16_t mtu, vlan; // vlan 0: untagged
-	struct ip_addr addr4, addr6; // first address of the family, family 0: none; sources of ARP, ND and ICMP
-	const struct rss *rss;       // NULL: not known. Set once, before the first worker runs
+	struct ip_addr addr4,
+		addr6; // first address of the family, family 0: none; sources of ARP, ND and ICMP
+	const struct rss *rss; // NULL: not known. Set once, before the first worker runs
 };
 _Static_assert(TABLES_MAX_PORTS <= 1 << 4, "endpoint_ref.port");
 
 struct tables {
 	uint64_t generation;
-	const struct tuple_map *frontend_map; // -> struct frontend_ref
-	const struct tuple_map *endpoint_map; // -> struct endpoint_ref
-	const struct tuple_map *local_map;    // -> struct local_ref
+	const struct tuple_map *frontend_map;  // -> struct frontend_ref
+	const struct tuple_map *endpoint_map;  // -> struct endpoint_ref
+	const struct tuple_map *local_map;     // -> struct local_ref
 	const struct service *const *services; // by id; NULL where there is none
 	uint32_t n_services;
 	const struct frontend *frontends;
@@ -143,7 +148,8 @@ struct tables {
 	const struct lpm *route_map; // -> index into routes
 	const struct route *routes;
 	const struct tables_port *ports;
-	const struct rss *rss_in;    // all ports' RSS, where it is known and the same on each; else NULL
+	const struct rss
+		*rss_in; // all ports' RSS, where it is known and the same on each; else NULL
 	struct ip_addr snat4[TABLES_MAX_SNAT], snat6[TABLES_MAX_SNAT];
 	uint8_t n_snat4, n_snat6;
 	uint16_t n_ports, workers;
@@ -161,13 +167,15 @@ static inline uint64_t tables_mix(uint64_t a, uint64_t b) {
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t tables_client_hash(const uint64_t salt[2], uint8_t family, const uint32_t addr[4], uint16_t port) {
+static inline uint64_t tables_client_hash(const uint64_t salt[2], uint8_t family,
+					  const uint32_t addr[4], uint16_t port) {
 	uint64_t low = (uint64_t)addr[0] << 32 | (uint64_t)port << 8 | family;
 	uint64_t h;
 
 	h = tables_mix(low ^ salt[0], salt[1] ^ 0x9e3779b97f4a7c15u);
 	if (family == 6) {
-		h = tables_mix(h ^ ((uint64_t)addr[1] << 32 | addr[2]), salt[0] ^ 0xd6e8feb86659fd93u);
+		h = tables_mix(h ^ ((uint64_t)addr[1] << 32 | addr[2]),
+			       salt[0] ^ 0xd6e8feb86659fd93u);
 		h = tables_mix(h ^ addr[3], salt[1] ^ 0xa5a3564e27f88d39u);
 	}
 	return tables_mix(h ^ salt[1], 0x94d049bb133111ebu);
@@ -175,8 +183,8 @@ static inline uint64_t tables_client_hash(const uint64_t salt[2], uint8_t family
 
 // The worker that owns a client's flow: by its address and port, or by its address alone. Both directions of dnat ask it, and the way in of
 // what tables_is_receivers() denies; fullnat's way back asks tables_back_owner().
-static inline uint16_t tables_owner(const struct tables *t, uint8_t family, const uint32_t client[4], uint16_t port,
-				    bool by_address) {
+static inline uint16_t tables_owner(const struct tables *t, uint8_t family,
+				    const uint32_t client[4], uint16_t port, bool by_address) {
 	uint64_t h = tables_client_hash(t->owner_salt, family, client, by_address ? 0 : port);
 
 	return (uint16_t)(((h >> 32) * t->workers) >> 32);
@@ -185,16 +193,19 @@ static inline uint16_t tables_owner(const struct tables *t, uint8_t family, cons
 // Flows that belong to whoever receives their packets from a client: dsr, and fullnat where all ports spread packets alike. In fullnat that is as
 // much a function of the packet, tables_rss_owner(), but the device has computed it already.
 static inline bool tables_is_receivers(const struct tables *t, struct frontend_ref f) {
-	return (f.mode == TABLES_DSR || (f.mode == TABLES_FULLNAT && t->rss_in != NULL)) && !f.owner_by_address;
+	return (f.mode == TABLES_DSR || (f.mode == TABLES_FULLNAT && t->rss_in != NULL)) &&
+	       !f.owner_by_address;
 }
 
-static inline uint16_t tables_rss_owner(const struct tables *t, const struct frontend *f, const uint32_t client[4], uint16_t port) {
+static inline uint16_t tables_rss_owner(const struct tables *t, const struct frontend *f,
+					const uint32_t client[4], uint16_t port) {
 	return rss_worker_of(t->rss_in, f->family, client, f->addr.b, port, f->port);
 }
 
 // The worker that owns an answer from an endpoint to an SNAT address, and so the only one that draws this port towards it: by the RSS of
 // the port where answers are expected, wherever this one came in; else SNAT port mod workers.
-static inline uint16_t tables_back_owner(const struct tables *t, uint8_t family, struct endpoint_ref e, uint8_t snat_index,
+static inline uint16_t tables_back_owner(const struct tables *t, uint8_t family,
+					 struct endpoint_ref e, uint8_t snat_index,
 					 uint16_t snat_port) {
 	const struct rss *r = t->ports[e.port].rss;
 
@@ -204,7 +215,8 @@ static inline uint16_t tables_back_owner(const struct tables *t, uint8_t family,
 }
 
 // The hash that chooses a new flow's backend: equal on all appliances with equal hashSeed. With affinity the client's port doesn't count.
-static inline uint64_t tables_choice(const struct frontend *f, const uint32_t client[4], uint16_t port) {
+static inline uint64_t tables_choice(const struct frontend *f, const uint32_t client[4],
+				     uint16_t port) {
 	return tables_client_hash(f->salt, f->family, client, f->ref.affinity ? 0 : port);
 }
 

@@ -12,7 +12,8 @@ static uint32_t slots_for(uint32_t n) {
 	return slots;
 }
 
-static void insert4(const struct tuple_map *m, struct tuple_slot4 *slots, const struct tuple_entry *e) {
+static void insert4(const struct tuple_map *m, struct tuple_slot4 *slots,
+		    const struct tuple_entry *e) {
 	uint64_t key = tuple_key4(ip_addr_v4(&e->addr), e->port, e->protocol);
 	uint32_t i = tuple_hash4(m, key) & m->mask4;
 
@@ -22,13 +23,15 @@ static void insert4(const struct tuple_map *m, struct tuple_slot4 *slots, const 
 		slots[i] = (struct tuple_slot4){.key = key, .value = e->value};
 }
 
-static void insert6(const struct tuple_map *m, struct tuple_slot6 *slots, const struct tuple_entry *e) {
+static void insert6(const struct tuple_map *m, struct tuple_slot6 *slots,
+		    const struct tuple_entry *e) {
 	struct tuple_slot6 slot = {.key = tuple_key4(0, e->port, e->protocol), .value = e->value};
 	uint32_t i;
 
 	memcpy(slot.addr, e->addr.b, sizeof(slot.addr));
 	i = tuple_hash6(m, slot.addr, slot.key) & m->mask6;
-	while (slots[i].key != 0 && (slots[i].key != slot.key || memcmp(slots[i].addr, slot.addr, sizeof(slot.addr)) != 0))
+	while (slots[i].key != 0 && (slots[i].key != slot.key ||
+				     memcmp(slots[i].addr, slot.addr, sizeof(slot.addr)) != 0))
 		i = (i + 1) & m->mask6;
 	if (slots[i].key == 0)
 		slots[i] = slot;

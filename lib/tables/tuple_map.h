@@ -18,7 +18,7 @@
 
 struct tuple_entry { // what a map is built from
 	struct ip_addr addr;
-	uint16_t port;    // network order
+	uint16_t port; // network order
 	uint8_t protocol;
 	uint64_t value;
 };
@@ -55,32 +55,37 @@ static inline uint32_t tuple_hash4(const struct tuple_map *m, uint64_t key) {
 	return (uint32_t)((uint64_t)product >> 32) ^ (uint32_t)(product >> 64);
 }
 
-static inline uint32_t tuple_hash6(const struct tuple_map *m, const uint64_t addr[2], uint64_t key) {
-	unsigned __int128 product = (unsigned __int128)(addr[0] ^ m->secret) * (addr[1] ^ 0x9e3779b97f4a7c15u);
+static inline uint32_t tuple_hash6(const struct tuple_map *m, const uint64_t addr[2],
+				   uint64_t key) {
+	unsigned __int128 product = (unsigned __int128)(addr[0] ^ m->secret) *
+				    (addr[1] ^ 0x9e3779b97f4a7c15u);
 	uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64) ^ key;
 
 	product = (unsigned __int128)mixed * 0xd6e8feb86659fd93u;
 	return (uint32_t)((uint64_t)product >> 32) ^ (uint32_t)(product >> 64);
 }
 
-static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol) {
+static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+				   uint8_t protocol) {
 	rte_prefetch0(&m->slots4[tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4]);
 }
 
 // The slot at which a search begins, for searches in two steps: name and prefetch, then find.
-static inline uint32_t tuple_start4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol) {
+static inline uint32_t tuple_start4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+				    uint8_t protocol) {
 	return tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4;
 }
 
-static inline uint32_t tuple_start6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port, uint8_t protocol) {
+static inline uint32_t tuple_start6(const struct tuple_map *m, const uint32_t addr[4],
+				    uint16_t port, uint8_t protocol) {
 	uint64_t a[2];
 
 	memcpy(a, addr, sizeof(a));
 	return tuple_hash6(m, a, tuple_key4(0, port, protocol)) & m->mask6;
 }
 
-static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint32_t addr, uint16_t port, uint8_t protocol,
-				    void *value) {
+static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint32_t addr,
+				    uint16_t port, uint8_t protocol, void *value) {
 	uint64_t key = tuple_key4(addr, port, protocol);
 
 	for (uint32_t i = start; m->slots4[i].key != 0; i = (i + 1) & m->mask4) {
@@ -93,17 +98,21 @@ static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, u
 }
 
 // True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
-static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port, uint8_t protocol, void *value) {
-	return tuple_find4_from(m, tuple_start4(m, addr, port, protocol), addr, port, protocol, value);
+static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+			       uint8_t protocol, void *value) {
+	return tuple_find4_from(m, tuple_start4(m, addr, port, protocol), addr, port, protocol,
+				value);
 }
 
-static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start, const uint32_t addr[4], uint16_t port,
-				    uint8_t protocol, void *value) {
+static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start,
+				    const uint32_t addr[4], uint16_t port, uint8_t protocol,
+				    void *value) {
 	uint64_t a[2], key = tuple_key4(0, port, protocol);
 
 	memcpy(a, addr, sizeof(a));
 	for (uint32_t i = start; m->slots6[i].key != 0; i = (i + 1) & m->mask6) {
-		if (m->slots6[i].key == key && m->slots6[i].addr[0] == a[0] && m->slots6[i].addr[1] == a[1]) {
+		if (m->slots6[i].key == key && m->slots6[i].addr[0] == a[0] &&
+		    m->slots6[i].addr[1] == a[1]) {
 			memcpy(value, &m->slots6[i].value, sizeof(uint64_t));
 			return true;
 		}
@@ -111,18 +120,20 @@ static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start, c
 	return false;
 }
 
-static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port, uint8_t protocol,
-			       void *value) {
-	return tuple_find6_from(m, tuple_start6(m, addr, port, protocol), addr, port, protocol, value);
+static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port,
+			       uint8_t protocol, void *value) {
+	return tuple_find6_from(m, tuple_start6(m, addr, port, protocol), addr, port, protocol,
+				value);
 }
 
-static inline bool tuple_find(const struct tuple_map *m, uint8_t family, const uint32_t addr[4], uint16_t port,
-			      uint8_t protocol, void *value) {
-	return family == 4 ? tuple_find4(m, addr[0], port, protocol, value) : tuple_find6(m, addr, port, protocol, value);
+static inline bool tuple_find(const struct tuple_map *m, uint8_t family, const uint32_t addr[4],
+			      uint16_t port, uint8_t protocol, void *value) {
+	return family == 4 ? tuple_find4(m, addr[0], port, protocol, value)
+			   : tuple_find6(m, addr, port, protocol, value);
 }
 
-static inline bool tuple_find_addr(const struct tuple_map *m, const struct ip_addr *a, uint16_t port, uint8_t protocol,
-				   void *value) {
+static inline bool tuple_find_addr(const struct tuple_map *m, const struct ip_addr *a,
+				   uint16_t port, uint8_t protocol, void *value) {
 	uint32_t words[4];
 
 	memcpy(words, a->b, sizeof(words));
