@@ -55,7 +55,9 @@ static inline void fixture_site(struct fixture *f) {
 	f->addresses[1][0] = prefix_of("10.0.0.1/8");
 	f->addresses[1][1] = prefix_of("2001:db8:10::1/64");
 	for (int i = 0; i < 2; i++)
-		f->ports[i] = (struct site_port){.mtu = 1500, .n_addresses = 2, .addresses = f->addresses[i]};
+		f->ports[i] = (struct site_port){.mtu = 1500,
+						 .n_addresses = 2,
+						 .addresses = f->addresses[i]};
 	f->ports[1].vlan = 7;
 	f->routes[0] = (struct site_route){prefix_of("0.0.0.0/0"), addr_of("192.0.2.254"), 0};
 	f->routes[1] = (struct site_route){prefix_of("172.16.0.0/12"), addr_of("10.0.0.254"), 1};
@@ -64,9 +66,18 @@ static inline void fixture_site(struct fixture *f) {
 	f->snat6[0] = addr_of("2001:db8:2::10");
 	f->macs[0] = (struct mac_addr){{2, 0, 0, 0, 0, 1}};
 	f->macs[1] = (struct mac_addr){{2, 0, 0, 0, 0, 2}};
-	f->site = (struct site){.n_ports = 2, .n_routes = 2, .n_neighbors = 1, .n_snat4 = 1, .n_snat6 = 1, .ports = f->ports,
-				.routes = f->routes, .neighbors = &f->neighbor, .snat4 = f->snat4, .snat6 = f->snat6,
-				.hash_seed = 42, .workers = 3,
+	f->site = (struct site){.n_ports = 2,
+				.n_routes = 2,
+				.n_neighbors = 1,
+				.n_snat4 = 1,
+				.n_snat6 = 1,
+				.ports = f->ports,
+				.routes = f->routes,
+				.neighbors = &f->neighbor,
+				.snat4 = f->snat4,
+				.snat6 = f->snat6,
+				.hash_seed = 42,
+				.workers = 3,
 				.timeouts = {10, 900, 30, 10, 10, 30, 120, 900}};
 }
 
@@ -111,7 +122,8 @@ struct service_box {
 	struct ip_prefix ranges[4];
 };
 
-static inline struct service_box *box(struct service_box *b, const char *name, uint16_t port, enum model_mode mode) {
+static inline struct service_box *box(struct service_box *b, const char *name, uint16_t port,
+				      enum model_mode mode) {
 	memset(b, 0, sizeof(*b));
 	snprintf(b->s.key.ns, sizeof(b->s.key.ns), "default");
 	snprintf(b->s.key.name, sizeof(b->s.key.name), "%s", name);
@@ -125,13 +137,19 @@ static inline struct service_box *box(struct service_box *b, const char *name, u
 }
 
 static inline void box_frontend(struct service_box *b, const char *addr) {
-	b->frontends[b->s.n_frontends++] = (struct model_frontend){addr_of(addr), b->s.key.port, MODEL_LOAD_BALANCER};
+	b->frontends[b->s.n_frontends++] = (struct model_frontend){addr_of(addr), b->s.key.port,
+								   MODEL_LOAD_BALANCER};
 }
 
-static inline struct model_backend *box_backend(struct service_box *b, const char *addr, uint16_t port) {
+static inline struct model_backend *box_backend(struct service_box *b, const char *addr,
+						uint16_t port) {
 	struct model_backend *m = &b->backends[b->s.n_backends++];
 
-	*m = (struct model_backend){.addr = addr_of(addr), .port = port, .state = MODEL_READY, .usable = 1, .weight = 1};
+	*m = (struct model_backend){.addr = addr_of(addr),
+				    .port = port,
+				    .state = MODEL_READY,
+				    .usable = 1,
+				    .weight = 1};
 	return m;
 }
 
@@ -145,12 +163,13 @@ static inline uint16_t wire(uint16_t port) {
 	return (uint16_t)(port << 8 | port >> 8);
 }
 
-static inline bool frontend_find(const struct tables *t, const struct ip_addr *a, uint16_t port, uint8_t protocol,
-				 struct frontend_ref *ref) {
+static inline bool frontend_find(const struct tables *t, const struct ip_addr *a, uint16_t port,
+				 uint8_t protocol, struct frontend_ref *ref) {
 	return tuple_find_addr(t->frontend_map, a, wire(port), protocol, ref);
 }
 
-static inline struct frontend_ref frontend_at(const struct tables *t, const char *addr, uint16_t port) {
+static inline struct frontend_ref frontend_at(const struct tables *t, const char *addr,
+					      uint16_t port) {
 	struct ip_addr a = addr_of(addr);
 	struct frontend_ref ref = {0};
 
@@ -158,11 +177,13 @@ static inline struct frontend_ref frontend_at(const struct tables *t, const char
 	return ref;
 }
 
-static inline const struct service *service_at(const struct tables *t, const char *addr, uint16_t port) {
+static inline const struct service *service_at(const struct tables *t, const char *addr,
+					       uint16_t port) {
 	return t->services[frontend_at(t, addr, port).service];
 }
 
-static inline struct endpoint_ref endpoint_at(const struct tables *t, const char *addr, uint16_t port) {
+static inline struct endpoint_ref endpoint_at(const struct tables *t, const char *addr,
+					      uint16_t port) {
 	struct ip_addr a = addr_of(addr);
 	struct endpoint_ref ref = {0};
 
@@ -170,7 +191,8 @@ static inline struct endpoint_ref endpoint_at(const struct tables *t, const char
 	return ref;
 }
 
-static inline uint32_t backend_at(const struct fixture *f, const struct service_box *b, const char *addr, uint16_t port) {
+static inline uint32_t backend_at(const struct fixture *f, const struct service_box *b,
+				  const char *addr, uint16_t port) {
 	struct ip_addr a = addr_of(addr);
 
 	return compile_backend_id(f->compile, &b->s.key, &a, port);

@@ -20,7 +20,8 @@ static int teardown(void **state) {
 }
 
 // Two backends behind one address.
-static void web(struct service_box *s, const char *name, uint16_t port, enum model_mode mode, const char *vip) {
+static void web(struct service_box *s, const char *name, uint16_t port, enum model_mode mode,
+		const char *vip) {
 	box(s, name, port, mode);
 	box_frontend(s, vip);
 	box_backend(s, "10.0.1.1", mode == MODEL_DSR ? port : 8080);
@@ -258,7 +259,7 @@ static void next_hops_decide_who_is_usable(void **state) {
 	} cases[] = {
 		{MODEL_FULLNAT, "10.0.1.1", ""},
 		{MODEL_FULLNAT, "172.16.5.5", ""},
-		{MODEL_FULLNAT, "198.51.100.7", ""},      // through the default route
+		{MODEL_FULLNAT, "198.51.100.7", ""}, // through the default route
 		{MODEL_DNAT, "198.51.100.7", ""},
 		{MODEL_DSR, "198.51.100.7", "dsr-next-hop"},
 		{MODEL_DSR, "192.0.2.254", "dsr-next-hop"}, // the gateway itself
@@ -302,7 +303,8 @@ static void an_address_that_becomes_ours_stops_being_a_backend(void **state) {
 }
 
 static void source_ranges_bind_load_balancer_addresses_of_their_family(void **state) {
-	struct ip_addr inside = addr_of("198.51.100.1"), outside = addr_of("198.51.101.1"), v6 = addr_of("2001:db8::1");
+	struct ip_addr inside = addr_of("198.51.100.1"), outside = addr_of("198.51.101.1"),
+		       v6 = addr_of("2001:db8::1");
 	const struct service *s;
 
 	web(&a, "a", 80, MODEL_FULLNAT, "203.0.113.1");
@@ -406,7 +408,7 @@ static void affinity_spreads_over_what_shares_dnat_endpoints(void **state) {
 	assert_true(frontend_at(f.t, "203.0.113.3", 80).owner_by_address);
 	assert_true(endpoint_at(f.t, "10.0.1.3", 8080).owner_by_address);
 	assert_false(frontend_at(f.t, "203.0.113.4", 80).owner_by_address); // fullnat
-	model_remove(f.model, &b.s.key); // the link between them
+	model_remove(f.model, &b.s.key);                                    // the link between them
 	fixture_update(&f);
 	assert_true(endpoint_at(f.t, "10.0.1.1", 8080).owner_by_address);
 	assert_false(frontend_at(f.t, "203.0.113.3", 80).owner_by_address);
@@ -420,12 +422,17 @@ static void a_taken_address_waits_for_its_holder_to_leave(void **state) {
 	web(&b, "b", 80, MODEL_FULLNAT, "203.0.113.1");
 	put(&f, &b);
 	fixture_update(&f);
-	assert_string_equal(compile_reason(f.compile, &b.s.key), "203.0.113.1:80 is served by default/a");
-	assert_string_equal(compile_service_key(f.compile, frontend_at(f.t, "203.0.113.1", 80).service)->name, "a");
+	assert_string_equal(compile_reason(f.compile, &b.s.key),
+			    "203.0.113.1:80 is served by default/a");
+	assert_string_equal(
+		compile_service_key(f.compile, frontend_at(f.t, "203.0.113.1", 80).service)->name,
+		"a");
 	model_remove(f.model, &a.s.key);
 	fixture_update(&f);
 	assert_string_equal(compile_reason(f.compile, &b.s.key), "");
-	assert_string_equal(compile_service_key(f.compile, frontend_at(f.t, "203.0.113.1", 80).service)->name, "b");
+	assert_string_equal(
+		compile_service_key(f.compile, frontend_at(f.t, "203.0.113.1", 80).service)->name,
+		"b");
 }
 
 static void freed_ids_rest_and_come_back_with_another_generation(void **state) {
@@ -466,7 +473,8 @@ static void ids_run_out_and_are_reused_oldest_first(void **state) {
 		assert_int_equal(ids_take(&p, 0), i);
 	assert_int_equal(ids_take(&p, 0), IDS_NONE);
 	ids_leave(&p, 1);
-	assert_int_equal(ids_take(&p, 100), IDS_NONE); // it has left, and no snapshot without it was made
+	assert_int_equal(ids_take(&p, 100),
+			 IDS_NONE); // it has left, and no snapshot without it was made
 	ids_rest(&p, 10);
 	ids_leave(&p, 0);
 	ids_rest(&p, 20);
@@ -530,7 +538,9 @@ static void a_service_of_thousands_costs_one_table(void **state) {
 }
 
 static void a_site_beyond_the_limits_is_refused(void **state) {
-	struct compile_settings s = {.site = &f.site, .port_macs = f.macs, .neighbors = f.neighbors};
+	struct compile_settings s = {.site = &f.site,
+				     .port_macs = f.macs,
+				     .neighbors = f.neighbors};
 	struct compile *c = NULL;
 	struct error err = {""};
 

@@ -7,9 +7,12 @@
 #define STEPS 1500
 #define MAX_IDS 4096
 
-static const char *const vips[] = {"203.0.113.1", "203.0.113.2", "192.0.2.77", "10.0.7.7", "2001:db8:100::1", "2001:db8:2::77"};
-static const char *const pods[] = {"10.0.1.1", "10.0.1.2", "10.0.1.3", "172.16.0.9", "198.51.100.5", "10.0.7.7", "192.0.2.254",
-				   "2001:db8:10::1:1", "2001:db8:10::1:2", "2001:db8:99::1", "2001:db8:2::77"};
+static const char *const vips[] = {"203.0.113.1", "203.0.113.2",     "192.0.2.77",
+				   "10.0.7.7",    "2001:db8:100::1", "2001:db8:2::77"};
+static const char *const pods[] = {"10.0.1.1",       "10.0.1.2",         "10.0.1.3",
+				   "172.16.0.9",     "198.51.100.5",     "10.0.7.7",
+				   "192.0.2.254",    "2001:db8:10::1:1", "2001:db8:10::1:2",
+				   "2001:db8:99::1", "2001:db8:2::77"};
 static uint64_t seed;
 
 static uint32_t draw(uint32_t bound) {
@@ -22,7 +25,9 @@ static uint32_t draw(uint32_t bound) {
 // Each service has a port of its own, so addresses may be shared without a fight.
 static void draw_backend(struct service_box *b, const char *addr) {
 	static const char *const reasons[] = {"terminating", "not-ready", "not-serving"};
-	struct model_backend *m = box_backend(b, addr, b->s.mode == MODEL_DSR ? b->s.key.port : (uint16_t)(8080 + draw(2)));
+	struct model_backend *m = box_backend(b, addr,
+					      b->s.mode == MODEL_DSR ? b->s.key.port
+								     : (uint16_t)(8080 + draw(2)));
 	uint32_t what = draw(6);
 
 	m->weight = 1 + draw(2);
@@ -37,7 +42,8 @@ static void draw_service(struct service_box *b, uint32_t which) {
 	char name[16];
 
 	snprintf(name, sizeof(name), "s%u", which);
-	box(b, name, (uint16_t)(1000 + which), (enum model_mode)(draw(8) < 6 ? MODEL_DNAT : draw(3)));
+	box(b, name, (uint16_t)(1000 + which),
+	    (enum model_mode)(draw(8) < 6 ? MODEL_DNAT : draw(3)));
 	if (which % 3 == 0)
 		b->s.mode = (uint8_t)draw(3);
 	b->s.key.protocol = which % 4 == 1 ? MODEL_UDP : MODEL_TCP;
@@ -45,7 +51,8 @@ static void draw_service(struct service_box *b, uint32_t which) {
 	b->s.restricted = draw(4) == 0;
 	b->s.reject = draw(2);
 	if (b->s.restricted && draw(2))
-		b->ranges[b->s.n_source_ranges++] = prefix_of(draw(2) ? "198.51.100.0/24" : "2001:db8:5::/48");
+		b->ranges[b->s.n_source_ranges++] = prefix_of(draw(2) ? "198.51.100.0/24"
+								      : "2001:db8:5::/48");
 	for (size_t i = 0; i < sizeof(vips) / sizeof(vips[0]); i++)
 		if (draw(3) == 0)
 			box_frontend(b, vips[i]);
@@ -82,9 +89,12 @@ static bool starts_with(const struct ip_addr *a, const char *prefix) {
 	return ip_prefix_contains(&p, a);
 }
 
-static bool slow_usable(const struct slow *w, const struct model_service *s, const struct model_backend *b) {
-	bool connected = starts_with(&b->addr, "10.0.0.0/8") || starts_with(&b->addr, "192.0.2.0/24") ||
-			 starts_with(&b->addr, "2001:db8:2::/64") || starts_with(&b->addr, "2001:db8:10::/64");
+static bool slow_usable(const struct slow *w, const struct model_service *s,
+			const struct model_backend *b) {
+	bool connected = starts_with(&b->addr, "10.0.0.0/8") ||
+			 starts_with(&b->addr, "192.0.2.0/24") ||
+			 starts_with(&b->addr, "2001:db8:2::/64") ||
+			 starts_with(&b->addr, "2001:db8:10::/64");
 	struct ip_addr gateway = addr_of("192.0.2.254");
 	bool inner = starts_with(&b->addr, "172.16.0.0/12");
 
@@ -97,7 +107,8 @@ static bool slow_usable(const struct slow *w, const struct model_service *s, con
 static void slow_owners(const struct slow *w, bool by_address[][2]) {
 	for (int i = 0; i < w->n; i++)
 		for (int v = 0; v < 2; v++)
-			by_address[i][v] = w->list[i]->mode == MODEL_DNAT && w->list[i]->affinity_timeout > 0 &&
+			by_address[i][v] = w->list[i]->mode == MODEL_DNAT &&
+					   w->list[i]->affinity_timeout > 0 &&
 					   serves_family(w->list[i], v ? 6 : 4);
 	for (bool again = true; again;) {
 		again = false;
@@ -105,15 +116,18 @@ static void slow_owners(const struct slow *w, bool by_address[][2]) {
 			for (int j = 0; j < w->n; j++) {
 				const struct model_service *s = w->list[i], *o = w->list[j];
 
-				if (s->mode != MODEL_DNAT || o->mode != MODEL_DNAT || s->key.protocol != o->key.protocol)
+				if (s->mode != MODEL_DNAT || o->mode != MODEL_DNAT ||
+				    s->key.protocol != o->key.protocol)
 					continue;
 				for (uint32_t x = 0; x < s->n_backends; x++) {
 					for (uint32_t y = 0; y < o->n_backends; y++) {
 						int v = s->backends[x].addr.family == 6;
 
-						if (!ip_addr_eq(&s->backends[x].addr, &o->backends[y].addr) ||
-						    s->backends[x].port != o->backends[y].port || !by_address[i][v] ||
-						    by_address[j][v] || !serves_family(o, v ? 6 : 4))
+						if (!ip_addr_eq(&s->backends[x].addr,
+								&o->backends[y].addr) ||
+						    s->backends[x].port != o->backends[y].port ||
+						    !by_address[i][v] || by_address[j][v] ||
+						    !serves_family(o, v ? 6 : 4))
 							continue;
 						by_address[j][v] = again = true;
 					}
@@ -125,8 +139,8 @@ static void slow_owners(const struct slow *w, bool by_address[][2]) {
 
 // --- comparing ---
 
-static void compare_usable(const struct fixture *f, const struct slow *w, const struct model_service *s,
-			   const struct service *blob) {
+static void compare_usable(const struct fixture *f, const struct slow *w,
+			   const struct model_service *s, const struct service *blob) {
 	struct maglev_backend all[32];
 	struct maglev_table table;
 	uint32_t n = 0;
@@ -154,7 +168,8 @@ static void compare_usable(const struct fixture *f, const struct slow *w, const 
 	maglev_fini(&table);
 }
 
-static void compare_service(const struct fixture *f, const struct slow *w, int i, bool by_address[][2]) {
+static void compare_service(const struct fixture *f, const struct slow *w, int i,
+			    bool by_address[][2]) {
 	const struct model_service *s = w->list[i];
 
 	for (uint32_t j = 0; j < s->n_frontends; j++) {
@@ -162,7 +177,8 @@ static void compare_service(const struct fixture *f, const struct slow *w, int i
 		struct frontend_ref ref = {0};
 		const struct service *blob;
 
-		assert_true(frontend_find(f->t, &mf->addr, mf->port, (uint8_t)s->key.protocol, &ref));
+		assert_true(
+			frontend_find(f->t, &mf->addr, mf->port, (uint8_t)s->key.protocol, &ref));
 		blob = f->t->services[ref.service];
 		assert_int_equal(ref.mode, s->mode);
 		assert_int_equal(ref.affinity, s->affinity_timeout > 0);
@@ -197,17 +213,20 @@ struct ways { // to one endpoint
 	bool by_address, named;
 };
 
-static struct ways ways_to(const struct fixture *f, const struct slow *w, const struct model_backend *b, uint16_t protocol,
-			   bool by_address[][2], uint32_t frontend) {
+static struct ways ways_to(const struct fixture *f, const struct slow *w,
+			   const struct model_backend *b, uint16_t protocol, bool by_address[][2],
+			   uint32_t frontend) {
 	struct ways sum = {0};
 
 	for (int i = 0; i < w->n; i++) {
 		const struct model_service *s = w->list[i];
 
-		if (s->key.protocol != protocol || !serves_family(s, b->addr.family) || s->mode == MODEL_DSR)
+		if (s->key.protocol != protocol || !serves_family(s, b->addr.family) ||
+		    s->mode == MODEL_DSR)
 			continue;
 		for (uint32_t j = 0; j < s->n_backends; j++) {
-			if (!ip_addr_eq(&s->backends[j].addr, &b->addr) || s->backends[j].port != b->port)
+			if (!ip_addr_eq(&s->backends[j].addr, &b->addr) ||
+			    s->backends[j].port != b->port)
 				continue;
 			sum.fullnat += s->mode == MODEL_FULLNAT;
 			if (s->mode != MODEL_DNAT)
@@ -219,7 +238,8 @@ static struct ways ways_to(const struct fixture *f, const struct slow *w, const 
 				if (s->frontends[k].addr.family != b->addr.family)
 					continue;
 				sum.dnat++;
-				frontend_find(f->t, &s->frontends[k].addr, s->frontends[k].port, (uint8_t)protocol, &ref);
+				frontend_find(f->t, &s->frontends[k].addr, s->frontends[k].port,
+					      (uint8_t)protocol, &ref);
 				sum.named |= ref.id == frontend;
 			}
 		}
@@ -227,11 +247,13 @@ static struct ways ways_to(const struct fixture *f, const struct slow *w, const 
 	return sum;
 }
 
-static void compare_endpoints(const struct fixture *f, const struct slow *w, const struct model_service *s, bool by_address[][2]) {
+static void compare_endpoints(const struct fixture *f, const struct slow *w,
+			      const struct model_service *s, bool by_address[][2]) {
 	for (uint32_t i = 0; i < s->n_backends; i++) {
 		const struct model_backend *b = &s->backends[i];
 		struct endpoint_ref ref = {0};
-		bool found = tuple_find_addr(f->t->endpoint_map, &b->addr, wire(b->port), (uint8_t)s->key.protocol, &ref);
+		bool found = tuple_find_addr(f->t->endpoint_map, &b->addr, wire(b->port),
+					     (uint8_t)s->key.protocol, &ref);
 		struct ways want = ways_to(f, w, b, s->key.protocol, by_address, ref.frontend);
 
 		assert_int_equal(found, want.dnat > 0 || want.fullnat > 0);
@@ -334,13 +356,15 @@ static void check_side(const struct fixture *f, uint32_t which, int v, bool touc
 		last[which][v].mode = s->mode;
 	}
 	for (int i = 0; i < 6; i++)
-		if (last[which][v].frontend[i] != TABLES_NO_ID && (strchr(vips[i], ':') != NULL) == v)
+		if (last[which][v].frontend[i] != TABLES_NO_ID &&
+		    (strchr(vips[i], ':') != NULL) == v)
 			last[which][v].id = f->t->frontends[last[which][v].frontend[i]].ref.service;
 	for (int i = 0; i < 11; i++) {
 		for (uint16_t p = 0; p < 3; p++) {
 			struct ip_addr a = addr_of(pods[i]);
 			uint16_t port = p < 2 ? (uint16_t)(8080 + p) : s->key.port;
-			uint32_t *id = &last[which][v].backend[i][port_index(port)], now = TABLES_NO_ID;
+			uint32_t *id = &last[which][v].backend[i][port_index(port)],
+				 now = TABLES_NO_ID;
 
 			if (a.family == (v ? 6 : 4))
 				now = compile_backend_id(f->compile, &s->key, &a, port);
@@ -352,13 +376,15 @@ static void check_side(const struct fixture *f, uint32_t which, int v, bool touc
 		}
 	}
 	if (stays && !touched) {
-		const struct service *blob = f->t->services[last[which][v].id], *old = last[which][v].blob;
+		const struct service *blob = f->t->services[last[which][v].id],
+				     *old = last[which][v].blob;
 
 		// Only an address that became ours, or ceased to be, changes a service that nobody touched.
 		if (blob != old)
 			assert_int_equal(blob->generation, f->t->generation);
 		else
-			assert_true(blob->generation < f->t->generation || f->t->generation == blob->generation);
+			assert_true(blob->generation < f->t->generation ||
+				    f->t->generation == blob->generation);
 	}
 	last[which][v].blob = f->t->services[last[which][v].id];
 }
@@ -374,7 +400,8 @@ static void check_ids(const struct fixture *f, const bool *touched) {
 
 		if (backend_ids[i].used && !backend_ids[i].was_used) {
 			assert_int_equal(gen, (backend_ids[i].gen + 1) % 64);
-			assert_true(backend_ids[i].freed == 0 || backend_ids[i].freed + FIXTURE_REST <= f->now);
+			assert_true(backend_ids[i].freed == 0 ||
+				    backend_ids[i].freed + FIXTURE_REST <= f->now);
 		}
 		if (backend_ids[i].used && backend_ids[i].was_used && gen != backend_ids[i].gen)
 			fail_msg("backend id %d changed hands in one update", i);
@@ -421,7 +448,8 @@ static void any_sequence_of_changes_means_what_the_model_says(void **state) {
 	fixture_fini(&f);
 }
 
-static const struct service *blob_of(const struct fixture *f, uint32_t which, const char *vip, struct frontend_ref *ref) {
+static const struct service *blob_of(const struct fixture *f, uint32_t which, const char *vip,
+				     struct frontend_ref *ref) {
 	struct ip_addr a = addr_of(vip);
 
 	if (!frontend_find(f->t, &a, (uint16_t)(1000 + which), which % 4 == 1 ? 17 : 6, ref))
@@ -429,10 +457,13 @@ static const struct service *blob_of(const struct fixture *f, uint32_t which, co
 	return f->t->services[ref->service];
 }
 
-static uint32_t chosen(const struct fixture *f, const struct service *s, uint32_t frontend, uint32_t client) {
+static uint32_t chosen(const struct fixture *f, const struct service *s, uint32_t frontend,
+		       uint32_t client) {
 	uint32_t words[4] = {client};
-	uint32_t i = s->table.size == 0 ? 0 :
-					  maglev_find(&s->table, tables_choice(&f->t->frontends[frontend], words, (uint16_t)client));
+	uint32_t i = s->table.size == 0
+			     ? 0
+			     : maglev_find(&s->table, tables_choice(&f->t->frontends[frontend],
+								    words, (uint16_t)client));
 
 	return s->usable[i];
 }
@@ -441,7 +472,8 @@ static void compare_choices(const struct fixture *x, const struct fixture *y) {
 	for (uint32_t i = 0; i < SERVICES; i++) {
 		for (int v = 0; v < 6; v++) {
 			struct frontend_ref rx = {0}, ry = {0};
-			const struct service *sx = blob_of(x, i, vips[v], &rx), *sy = blob_of(y, i, vips[v], &ry);
+			const struct service *sx = blob_of(x, i, vips[v], &rx),
+					     *sy = blob_of(y, i, vips[v], &ry);
 
 			assert_int_equal(sx == NULL, sy == NULL);
 			if (sx == NULL)
@@ -449,8 +481,10 @@ static void compare_choices(const struct fixture *x, const struct fixture *y) {
 			assert_int_equal(sx->n_usable, sy->n_usable);
 			for (uint32_t k = 0; sx->n_usable > 0 && k < 50; k++) {
 				uint32_t client = draw(UINT32_MAX);
-				const struct backend *bx = &x->t->backends[chosen(x, sx, rx.id, client)];
-				const struct backend *by = &y->t->backends[chosen(y, sy, ry.id, client)];
+				const struct backend
+					*bx = &x->t->backends[chosen(x, sx, rx.id, client)];
+				const struct backend
+					*by = &y->t->backends[chosen(y, sy, ry.id, client)];
 
 				assert_memory_equal(bx->addr, by->addr, 16);
 				assert_int_equal(bx->port, by->port);
@@ -503,7 +537,8 @@ static void a_snapshot_is_whole_until_its_garbage_is_freed(void **state) {
 		if (compile_update(f.compile, f.model, f.now, &f.t, &g) != 1)
 			continue;
 		for (uint32_t i = 0; i < old->n_services; i++) // the older one still reads whole
-			for (uint32_t k = 0; old->services[i] != NULL && k < old->services[i]->n_usable; k++)
+			for (uint32_t k = 0;
+			     old->services[i] != NULL && k < old->services[i]->n_usable; k++)
 				hits += old->backends[old->services[i]->usable[k]].service == i;
 		assert_int_equal(entries_of(old->local_map) >= 6, 1);
 		assert_int_equal(hits > UINT32_MAX - 1, 0);
