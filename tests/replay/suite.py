@@ -14,9 +14,9 @@ CASES = {}  # name: Variant
 def case(family=4, mode=None, workers=(1, 3), heavy=False):
     """Register a function that plays one case. Tuples of families and modes make a case of each pair.
 
-    The first and the last of them run with each number of workers and must come to the same decisions; those between run
-    with the last number only. The first one runs twice and must give equal bytes. (With --all each does all of that.)
-    A heavy one begins early."""
+    The first and the last of them run with each number of workers and must come to the same decisions; those between
+    run with the last number only. The first one runs a second time, through the stages alone, and must give equal bytes.
+    (With --all each does all of that.) A heavy one begins early."""
     families = family if isinstance(family, tuple) else (family,)
     modes = mode if isinstance(mode, tuple) else (mode,)
 

@@ -2,7 +2,7 @@
 # --apply: manifests that change between two packets.
 import net
 import text
-from cases.tcp import establish, source
+from cases.tcp import establish
 from suite import case
 
 
