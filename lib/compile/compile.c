@@ -90,6 +90,7 @@ static void drop_all(struct compile *c) {
 		if (c->backends[id].nexthop != TABLES_NO_ID)
 			neighbor_release(c->neighbors, c->backends[id].nexthop);
 	points_commit(c);
+	points_forget(c, UINT64_MAX);
 }
 
 void compile_destroy(struct compile *c) {

@@ -21,7 +21,26 @@ void points_touch(struct compile *c, const struct side *s) {
 
 void points_touch_all(struct compile *c) {
 	for (struct point *p = c->points; p != NULL; p = p->hh.next)
-		touch(c, p);
+		if (p->resting_until == 0)
+			touch(c, p);
+}
+
+static void forget(struct compile *c, struct point *p) {
+	DL_DELETE2(c->resting, p, rest_prev, rest_next);
+	HASH_DEL(c->points, p);
+	ids_leave(&c->endpoint_ids, p->id);
+	free(p);
+}
+
+void points_forget(struct compile *c, uint64_t now) {
+	while (c->resting != NULL && c->resting->resting_until <= now)
+		forget(c, c->resting);
+}
+
+// SNAT ports are counted by endpoint: one that returns finds those of its former flows in use or at rest.
+static void wake(struct compile *c, struct point *p) {
+	DL_DELETE2(c->resting, p, rest_prev, rest_next);
+	p->resting_until = 0;
 }
 
 static struct point *create(struct compile *c, const struct place *place, int *error) {
@@ -30,6 +49,7 @@ static struct point *create(struct compile *c, const struct place *place, int *e
 	*error = -ENOMEM;
 	if (p == NULL)
 		return NULL;
+	points_forget(c, c->now);
 	*p = (struct point){.place = *place, .id = ids_take(&c->endpoint_ids, c->now)};
 	if (p->id == IDS_NONE) {
 		*error = -ENOSPC;
@@ -57,6 +77,8 @@ struct point *point_join(struct compile *c, const struct place *place, struct me
 		p = create(c, place, error);
 	if (p == NULL)
 		return NULL;
+	if (p->resting_until != 0)
+		wake(c, p);
 	DL_APPEND(p->members, m);
 	touch(c, p);
 	return p;
@@ -132,10 +154,9 @@ void points_commit(struct compile *c) {
 		next = p->next_touched;
 		p->touched = false;
 		store_ref(&c->endpoints[p->id].ref, &p->ref);
-		if (p->members == NULL) {
-			ids_leave(&c->endpoint_ids, p->id);
-			HASH_DEL(c->points, p);
-			free(p);
+		if (p->members == NULL && p->resting_until == 0) {
+			p->resting_until = c->now + c->rest;
+			DL_APPEND2(c->resting, p, rest_prev, rest_next);
 		}
 	}
 	c->touched = NULL;

@@ -52,7 +52,7 @@ struct member {
 	struct member *prev, *next; // of the point
 };
 
-struct point { // an endpoint; lives until the commit after its last member left
+struct point { // an endpoint; without members it rests, and one that comes back in that time has its id again
 	struct place place;
 	uint32_t id;
 	struct member *members;
@@ -60,7 +60,9 @@ struct point { // an endpoint; lives until the commit after its last member left
 	struct endpoint_ref ref;
 	bool touched;
 	struct point *next_touched;
-	uint64_t mark; // of the last walk over owners
+	uint64_t mark;          // of the last walk over owners
+	uint64_t resting_until; // seconds; 0: in use
+	struct point *rest_prev, *rest_next;
 	UT_hash_handle hh;
 };
 
@@ -143,7 +145,8 @@ struct compile {
 	uint32_t n_pending;
 	bool services_changed, frontends_changed, endpoints_changed, locals_changed, owners_changed;
 	struct point *touched;
-	struct blob *dropped; // of sides that left
+	struct point *resting; // endpoints, in order of resting_until
+	struct blob *dropped;  // of sides that left
 
 	// The newest snapshot.
 	uint64_t generation;
@@ -217,6 +220,8 @@ void points_touch(struct compile *c, const struct side *s);
 void points_touch_all(struct compile *c);
 void points_settle(struct compile *c); // refs of those touched
 void points_commit(struct compile *c);
+// Give up the ids of endpoints that have rested.
+void points_forget(struct compile *c, uint64_t now);
 void owners_settle(struct compile *c);
 
 // blob.c

@@ -465,6 +465,24 @@ static void freed_ids_rest_and_come_back_with_another_generation(void **state) {
 	assert_int_equal(frontend_at(f.t, "203.0.113.1", 80).id, frontend);
 }
 
+// Its SNAT ports are counted by that id: those of its former flows are still taken, or rest.
+static void an_endpoint_that_returns_in_time_has_its_id_again(void **state) {
+	uint32_t id;
+
+	web(&a, "a", 80, MODEL_FULLNAT, "203.0.113.1");
+	put(&f, &a);
+	fixture_update(&f);
+	id = endpoint_at(f.t, "10.0.1.2", 8080).id;
+	a.s.n_backends = 1;
+	put(&f, &a);
+	fixture_update(&f);
+	f.now += FIXTURE_REST - 1;
+	box_backend(&a, "10.0.1.2", 8080);
+	put(&f, &a);
+	fixture_update(&f);
+	assert_int_equal(endpoint_at(f.t, "10.0.1.2", 8080).id, id);
+}
+
 static void ids_run_out_and_are_reused_oldest_first(void **state) {
 	struct ids p;
 
@@ -571,6 +589,7 @@ int main(void) {
 		TEST(affinity_spreads_over_what_shares_dnat_endpoints),
 		TEST(a_taken_address_waits_for_its_holder_to_leave),
 		TEST(freed_ids_rest_and_come_back_with_another_generation),
+		TEST(an_endpoint_that_returns_in_time_has_its_id_again),
 		cmocka_unit_test(ids_run_out_and_are_reused_oldest_first),
 		TEST(next_hops_are_held_and_given_back),
 		TEST(a_service_of_thousands_costs_one_table),
