@@ -2,14 +2,6 @@
 // Stage classify: which way a packet goes, by what it is addressed to and then by who sent it.
 #include "dataplane/stages.h"
 
-static void set_key(struct packet *k, const uint32_t client[4], uint16_t port, uint32_t frontend) {
-	k->key = (struct flow_key){.id = frontend,
-				   .port = port,
-				   .family = k->p.family,
-				   .kind = FLOW_FORWARD};
-	memcpy(k->key.addr, client, k->p.family == 4 ? 4 : 16);
-}
-
 static bool is_own_source(const struct parsed *p) { // "land": from itself to itself
 	return memcmp(p->src, p->dst, p->family == 4 ? 4 : 16) == 0;
 }

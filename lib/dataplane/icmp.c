@@ -12,14 +12,6 @@ struct quote {
 	bool to_backend;
 };
 
-static void set_client(struct packet *k, const uint32_t addr[4], uint16_t port, uint32_t frontend) {
-	k->key = (struct flow_key){.id = frontend,
-				   .port = port,
-				   .family = k->p.family,
-				   .kind = FLOW_FORWARD};
-	memcpy(k->key.addr, addr, k->p.family == 4 ? 4 : 16);
-}
-
 // Which flow the quoted packet belongs to, as far as the tables can tell; sets way, keys and owner's inputs as classify does.
 static enum reason find_quoted(const struct tables *t, struct packet *k, struct quote *q) {
 	const struct parsed *in = &q->inner;
@@ -33,7 +25,7 @@ static enum reason find_quoted(const struct tables *t, struct packet *k, struct 
 	if (q->to_backend) {
 		k->way = WAY_IN;
 		k->by_address = k->frontend.owner_by_address;
-		set_client(k, in->dst, in->dst_port, k->frontend.id);
+		set_key(k, in->dst, in->dst_port, k->frontend.id);
 		return REASON_NONE;
 	}
 	if (!tuple_find(t->endpoint_map, in->family, in->dst, in->dst_port, in->protocol,
@@ -52,15 +44,8 @@ static enum reason find_quoted(const struct tables *t, struct packet *k, struct 
 		return REASON_NOT_FOR_US;
 	k->way = WAY_BACK_DNAT;
 	k->by_address = k->endpoint.owner_by_address;
-	set_client(k, in->src, in->src_port, k->endpoint.frontend);
+	set_key(k, in->src, in->src_port, k->endpoint.frontend);
 	return REASON_NONE;
-}
-
-static struct rewrite_end end_of(const void *addr, uint16_t port) {
-	struct rewrite_end e = {.port = port};
-
-	memcpy(e.addr, addr, sizeof(e.addr));
-	return e;
 }
 
 static void translate_to_backend(const struct tables *t, struct packet *k, const struct quote *q) {
@@ -73,8 +58,7 @@ static void translate_to_backend(const struct tables *t, struct packet *k, const
 		rewrite_icmp_error(k->data, &k->p, &q->inner, NULL, &backend, &backend, NULL);
 		return;
 	}
-	snat = end_of(k->p.family == 4 ? t->snat4[k->snat_index].b : t->snat6[k->snat_index].b,
-		      rte_cpu_to_be_16(k->snat_port));
+	snat = snat_end(t, k);
 	rewrite_icmp_error(k->data, &k->p, &q->inner, &snat, &backend, &backend, &snat);
 }
 

@@ -206,7 +206,7 @@ LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end
 		rewrite_nat(l->data + l->p.l3, header, family, 17, src, dst);
 }
 
-LANE struct rewrite_end end_of(const void *addr, uint16_t port, const uint8_t family) {
+LANE struct rewrite_end lane_end(const void *addr, uint16_t port, const uint8_t family) {
 	struct rewrite_end e = {.port = port};
 
 	memcpy(e.addr, addr, family == 4 ? 4 : 16);
@@ -215,26 +215,26 @@ LANE struct rewrite_end end_of(const void *addr, uint16_t port, const uint8_t fa
 
 LANE void rewrite_in(const struct tables *t, struct lane *l, const uint8_t family) {
 	const struct backend *b = &t->backends[l->backend];
-	struct rewrite_end dst = end_of(b->addr, b->port, family), src;
+	struct rewrite_end dst = lane_end(b->addr, b->port, family), src;
 
 	if (l->frontend.mode == TABLES_DNAT) {
 		rewrite(l, family, NULL, &dst);
 		return;
 	}
-	src = end_of(family == 4 ? t->snat4[l->snat_index].b : t->snat6[l->snat_index].b,
-		     rte_cpu_to_be_16(l->snat_port), family);
+	src = lane_end(family == 4 ? t->snat4[l->snat_index].b : t->snat6[l->snat_index].b,
+		       rte_cpu_to_be_16(l->snat_port), family);
 	rewrite(l, family, &src, &dst);
 }
 
 LANE void rewrite_back(const struct tables *t, struct lane *l, const uint8_t family) {
 	const struct frontend *f = &t->frontends[l->key.id];
-	struct rewrite_end src = end_of(f->addr.b, f->port, family), dst;
+	struct rewrite_end src = lane_end(f->addr.b, f->port, family), dst;
 
 	if (l->way == WAY_BACK_DNAT) {
 		rewrite(l, family, &src, NULL);
 		return;
 	}
-	dst = end_of(l->key.addr, l->key.port, family);
+	dst = lane_end(l->key.addr, l->key.port, family);
 	rewrite(l, family, &src, &dst);
 }
 

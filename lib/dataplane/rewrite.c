@@ -30,20 +30,6 @@ static inline void nat(struct packet *k, const struct rewrite_end *src,
 	}
 }
 
-static struct rewrite_end end_of(const uint8_t *addr, uint16_t port) {
-	struct rewrite_end e = {.port = port};
-
-	memcpy(e.addr, addr, sizeof(e.addr));
-	return e;
-}
-
-static struct rewrite_end snat_end(const struct tables *t, const struct packet *k) {
-	const struct ip_addr *a = k->p.family == 4 ? &t->snat4[k->snat_index]
-						   : &t->snat6[k->snat_index];
-
-	return end_of(a->b, rte_cpu_to_be_16(k->snat_port));
-}
-
 static void rewrite_in(const struct tables *t, struct packet *k) {
 	const struct backend *b = &t->backends[k->backend];
 	struct rewrite_end src, dst = end_of(b->addr, b->port);

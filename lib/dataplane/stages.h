@@ -126,6 +126,32 @@ static inline void set_own_ports(const struct worker *w, const struct tables *t,
 	n->rss_part = ref->rss_part;
 }
 
+// The key of the flow's forward entry.
+static inline void set_key(struct packet *k, const uint32_t client[4], uint16_t port,
+			   uint32_t frontend) {
+	k->key = (struct flow_key){.id = frontend,
+				   .port = port,
+				   .family = k->p.family,
+				   .kind = FLOW_FORWARD};
+	memcpy(k->key.addr, client, k->p.family == 4 ? 4 : 16);
+}
+
+// From 16 bytes of address, as tables hold them for both families.
+static inline struct rewrite_end end_of(const void *addr, uint16_t port) {
+	struct rewrite_end e = {.port = port};
+
+	memcpy(e.addr, addr, sizeof(e.addr));
+	return e;
+}
+
+// fullnat: the SNAT address and port of the packet's flow.
+static inline struct rewrite_end snat_end(const struct tables *t, const struct packet *k) {
+	const struct ip_addr *a = k->p.family == 4 ? &t->snat4[k->snat_index]
+						   : &t->snat6[k->snat_index];
+
+	return end_of(a->b, rte_cpu_to_be_16(k->snat_port));
+}
+
 static inline bool is_tcp_start(const struct packet *k) { // SYN without ACK
 	return k->p.protocol == 6 &&
 	       (k->p.tcp_flags & (PARSE_TCP_SYN | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
