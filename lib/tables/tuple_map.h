@@ -46,7 +46,11 @@ struct tuple_map *tuple_map_create(const struct tuple_entry *entries, uint32_t n
 void tuple_map_destroy(struct tuple_map *m);
 
 static inline uint64_t tuple_key4(uint32_t addr, uint16_t port, uint8_t protocol) {
-	return (uint64_t)addr << 32 | (uint64_t)port << 16 | (uint64_t)protocol << 8 | 1;
+	uint64_t wide = addr;
+
+	// Keeps gcc 12 from spilling the 32 bits and reading 64 back, which waits 16 cycles for the store.
+	__asm__("" : "+r"(wide));
+	return wide << 32 | (uint64_t)port << 16 | (uint64_t)protocol << 8 | 1;
 }
 
 static inline uint32_t tuple_hash4(const struct tuple_map *m, uint64_t key) {
