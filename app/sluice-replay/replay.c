@@ -295,6 +295,11 @@ int replay_open(struct replay *r, struct error *err) {
 	config_report_fini(&report);
 	if (ret < 0)
 		return error_set(err, ret, "%s can't be used", r->options.config);
+	if (r->config->services.manifests == NULL)
+		return error_set(
+			err, -EINVAL,
+			"%s: services.kubernetes is not followed here; give --manifests DIR",
+			r->options.config);
 	ret = open_captures(r, err);
 	if (ret == 0)
 		ret = eal_init_replay(memory_mib(r->config), err);

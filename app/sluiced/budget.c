@@ -101,12 +101,18 @@ static void print_workers(const struct config *c) {
 	printf(", idle: %s\n", idle_name(c->dataplane.idle));
 }
 
+static const char *source_name(const struct config_services *s) {
+	if (s->manifests != NULL)
+		return s->manifests;
+	return s->in_cluster ? "the cluster's API server" : s->kubeconfig;
+}
+
 void budget_print(const struct budget *b, const struct config *c, const char *path) {
 	printf("%s: good\n\n", path);
 	print_workers(c);
 	for (uint32_t i = 0; i < c->site.n_ports; i++)
 		print_port(&c->site.ports[i]);
-	printf("services  from %s, %s by default, %u address pools\n", c->services.manifests,
+	printf("services  from %s, %s by default, %u address pools\n", source_name(&c->services),
 	       model_mode_name(c->services.forwarding), c->services.n_pools);
 	printf("socket    %s\n\n", c->socket);
 	printf("memory    %6" PRIu64 " MiB  flow tables, %u workers of %" PRIu64

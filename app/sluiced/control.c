@@ -69,7 +69,7 @@ void control_apply(struct sluiced *s) {
 
 static void load(struct sluiced *s, uint64_t now) {
 	struct appliance *a = &s->appliance;
-	int ret = manifests_load(a->manifests, a->kube, (int64_t)now);
+	int ret = a->manifests == NULL ? 0 : manifests_load(a->manifests, a->kube, (int64_t)now);
 
 	if (ret == -ENOMEM)
 		s->control.retry_at = now + RETRY_MS;
@@ -123,17 +123,19 @@ int control_watch(struct sluiced *s, const char *path) {
 	return ret;
 }
 
+static int load_manifests(struct sluiced *s, const char *path, struct error *err) {
+	int ret = appliance_load(&s->appliance, path, on_report, s, control_now());
+
+	return ret < 0 ? error_set(err, ret, "services.manifests: %s: %s", path, strerror(-ret))
+		       : watch(s, err);
+}
+
 int control_load(struct sluiced *s, struct error *err) {
 	const struct config_services *c = &s->config->services;
 	int ret = state_load(s->appliance.addresses, c->state_file, err);
 
-	if (ret < 0)
-		return ret;
-	ret = appliance_load(&s->appliance, c->manifests, on_report, s, control_now());
-	if (ret < 0)
-		return error_set(err, ret, "services.manifests: %s: %s", c->manifests,
-				 strerror(-ret));
-	ret = watch(s, err);
+	if (ret == 0 && c->manifests != NULL)
+		ret = load_manifests(s, c->manifests, err);
 	if (ret < 0)
 		return ret;
 	control_apply(s);
@@ -211,7 +213,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
 	(void)what;
 	if (appliance_step(&s->appliance, now) > 0 || verbs_poll(s))
 		c->quick_until = now + QUICK_FOR_MS;
-	if (manifests_due(s->appliance.manifests, (int64_t)now) == 0)
+	if (s->appliance.manifests != NULL &&
+	    manifests_due(s->appliance.manifests, (int64_t)now) == 0)
 		load(s, now);
 	if (c->retry_at != 0 && now >= c->retry_at)
 		load(s, now);

@@ -160,6 +160,15 @@ control:
 	return ret;
 }
 
+// What --check accepts, but this version can't run.
+static int find_unready(const struct sluiced *s, struct error *err) {
+	return s->config->services.manifests != NULL
+		       ? 0
+		       : error_set(err, -ENOTSUP,
+				   "services.kubernetes: not supported by this version; "
+				   "services.manifests is");
+}
+
 static int check(struct sluiced *s, const struct error *budget_fault) {
 	if (budget_fault != NULL) {
 		fprintf(stderr, "%s: %s\n", s->config_path, budget_fault->text);
@@ -186,7 +195,9 @@ static int start(const struct options *o) {
 	}
 	log_info("sluiced " SLUICE_VERSION " with %s: %u workers, %u ports, %" PRIu64 " MiB",
 		 o->config, s.config->site.workers, s.config->site.n_ports, s.budget.sum >> 20);
-	ret = run(&s, &err);
+	ret = find_unready(&s, &err);
+	if (ret == 0)
+		ret = run(&s, &err);
 	if (ret < 0)
 		log_error("%s", err.text);
 	else

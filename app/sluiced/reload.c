@@ -83,6 +83,18 @@ static bool same_snat(const struct config *a, const struct config *b) {
 	       same_addresses(a->site.snat6, a->site.n_snat6, b->site.snat6, b->site.n_snat6);
 }
 
+// A change from one API server to another, or between one and manifests.
+static bool same_cluster(const struct config *a, const struct config *b) {
+	const struct config_services *x = &a->services, *y = &b->services;
+
+	return (x->manifests == NULL) == (y->manifests == NULL) &&
+	       same_text(x->kubeconfig, y->kubeconfig) && x->in_cluster == y->in_cluster &&
+	       x->write_status == y->write_status && x->finalizer == y->finalizer &&
+	       same_text(x->lease_name, y->lease_name) &&
+	       same_text(x->lease_namespace, y->lease_namespace) &&
+	       same_text(x->identity, y->identity) && same_text(x->snapshot_file, y->snapshot_file);
+}
+
 static bool same_state_file(const struct config *a, const struct config *b) {
 	return same_text(a->services.state_file, b->services.state_file);
 }
@@ -101,6 +113,7 @@ static const struct fixed {
 	{"routes", same_routes},
 	{"neighbors", same_neighbors},
 	{"services.snatAddresses", same_snat},
+	{"services.kubernetes", same_cluster},
 	{"services.stateFile", same_state_file},
 	{"management.socket", same_socket},
 };
@@ -132,7 +145,8 @@ static struct config *read_config(const struct sluiced *s) {
 
 // Takes c over.
 static void take(struct sluiced *s, struct config *c) {
-	bool moved = !same_text(s->latest->services.manifests, c->services.manifests);
+	bool moved = s->appliance.manifests != NULL && c->services.manifests != NULL &&
+		     !same_text(s->latest->services.manifests, c->services.manifests);
 
 	if (appliance_configure(&s->appliance, &c->services) < 0) {
 		log_error("reload: out of memory; the configuration stays as it was");

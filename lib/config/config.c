@@ -13,6 +13,7 @@
 #define KIND "SluiceConfiguration"
 #define DEFAULT_SOCKET "/run/sluice/sluice.sock"
 #define DEFAULT_STATE_FILE "/var/lib/sluice/addresses.json"
+#define DEFAULT_SNAPSHOT_FILE "/var/lib/sluice/snapshot.json"
 
 static void decode_identity(struct decoder *d, const struct doc_node *root, const char *key,
 			    const char *want) {
@@ -132,6 +133,10 @@ static int decode_config(struct config **out, struct doc *document, const char *
 	decode_copy(&d, &c->socket, DEFAULT_SOCKET);
 	decode_copy(&d, &c->services.state_file, DEFAULT_STATE_FILE);
 	decode_copy(&d, &c->services.load_balancer_class, "");
+	decode_copy(&d, &c->services.lease_name, "");
+	decode_copy(&d, &c->services.lease_namespace, "");
+	decode_copy(&d, &c->services.identity, "");
+	decode_copy(&d, &c->services.snapshot_file, DEFAULT_SNAPSHOT_FILE);
 	decode_documents(&d, name);
 	sort_notes(report);
 	if (d.no_memory || report->n_faults > before) {
@@ -170,6 +175,22 @@ int config_parse(struct config **out, const char *name, const char *text, size_t
 		       : decode_config(out, document, name, options, report);
 }
 
+static void destroy_services(struct config_services *s) {
+	for (uint32_t i = 0; i < s->n_pools; i++)
+		free(s->pools[i].ranges);
+	free(s->pools);
+	free(s->node_port_addresses);
+	free(s->external_ips);
+	free(s->manifests);
+	free(s->kubeconfig);
+	free(s->lease_name);
+	free(s->lease_namespace);
+	free(s->identity);
+	free(s->snapshot_file);
+	free(s->load_balancer_class);
+	free(s->state_file);
+}
+
 static void destroy_site(struct site *site) {
 	for (uint32_t i = 0; i < site->n_ports; i++) {
 		free(site->ports[i].device);
@@ -187,14 +208,7 @@ void config_destroy(struct config *c) {
 	if (c == NULL)
 		return;
 	destroy_site(&c->site);
-	for (uint32_t i = 0; i < c->services.n_pools; i++)
-		free(c->services.pools[i].ranges);
-	free(c->services.pools);
-	free(c->services.node_port_addresses);
-	free(c->services.external_ips);
-	free(c->services.manifests);
-	free(c->services.load_balancer_class);
-	free(c->services.state_file);
+	destroy_services(&c->services);
 	free(c->socket);
 	doc_destroy(c->doc);
 	free(c);

@@ -51,7 +51,15 @@ struct config_pool {
 };
 
 struct config_services {
-	char *manifests; // file or directory
+	char *manifests; // file or directory; NULL: an API server is followed instead
+	// services.kubernetes. Of the first two exactly one is set when manifests is NULL, else none.
+	char *kubeconfig;
+	bool in_cluster;
+	bool write_status, finalizer;
+	char *lease_name;      // "": no election, this appliance always writes
+	char *lease_namespace; // "": that of the credentials, else kube-system
+	char *identity;        // of the lease's holder; "": the host's name
+	char *snapshot_file;   // "": off
 	enum config_target target;
 	enum model_mode forwarding;
 	enum model_scheduler scheduler;

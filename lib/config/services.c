@@ -7,22 +7,14 @@
 
 #define LATER "not supported by this version"
 
-// Exactly one of kubeconfig and inCluster: true.
-static void decode_kubernetes(struct decoder *d, const struct doc_node *services) {
-	const char *kubeconfig = NULL;
-	bool in_cluster = false;
-	struct doc_node n, m;
+// The caller's manifests, in place of the source that the file names.
+static void decode_stand_in(struct decoder *d) {
+	struct config_services *s = &d->c->services;
 
-	decode_section(d, &n, services, "kubernetes", KEYS("kubeconfig", "inCluster"));
-	if (!doc_present(&n))
-		return;
-	if (decode_get_text(d, &n, "kubeconfig", &m, &kubeconfig) && *kubeconfig == 0)
-		decode_fault(d, &m, "empty");
-	decode_bool(d, &n, "inCluster", &in_cluster);
-	if ((kubeconfig != NULL) == in_cluster)
-		decode_fault(d, &n, "needs either kubeconfig or inCluster: true");
-	if (d->options->manifests == NULL)
-		decode_fault(d, &n, LATER);
+	decode_copy(d, &s->manifests, d->options->manifests);
+	free(s->kubeconfig);
+	s->kubeconfig = NULL;
+	s->in_cluster = false;
 }
 
 static void decode_source(struct decoder *d, const struct doc_node *n) {
@@ -39,10 +31,12 @@ static void decode_source(struct decoder *d, const struct doc_node *n) {
 	if (doc_present(&manifests) && doc_present(&kubernetes))
 		decode_fault(d, &kubernetes, "excludes manifests");
 	if (d->options->manifests != NULL)
-		decode_copy(d, &d->c->services.manifests, d->options->manifests);
+		decode_stand_in(d);
 	else if (!doc_present(&manifests) && !doc_present(&kubernetes))
-		decode_fault(d, &manifests,
-			     "missing; expected the directory of the Kubernetes objects");
+		decode_fault(
+			d, &manifests,
+			"missing; expected the directory of the Kubernetes objects, or kubernetes in "
+			"its place");
 }
 
 static void decode_defaults(struct decoder *d, const struct doc_node *services) {

@@ -7,6 +7,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_source(const struct config_services *s) {
+	if ((s->manifests != NULL) + (s->kubeconfig != NULL) + s->in_cluster != 1)
+		abort();
+	if (s->lease_name == NULL || s->lease_namespace == NULL || s->identity == NULL ||
+	    s->snapshot_file == NULL)
+		abort();
+}
+
 static void check(const struct config *c) {
 	const struct site *s = &c->site;
 
@@ -27,7 +35,8 @@ static void check(const struct config *c) {
 	for (uint32_t i = 0; i < c->services.n_pools; i++)
 		if (c->services.pools[i].name[0] == 0 || c->services.pools[i].n_ranges == 0)
 			abort();
-	if (c->services.manifests == NULL || c->services.state_file == NULL || c->socket == NULL)
+	check_source(&c->services);
+	if (c->services.state_file == NULL || c->socket == NULL)
 		abort();
 }
 

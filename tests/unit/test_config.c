@@ -188,8 +188,44 @@ static void given_manifests_stand_in_for_the_files(void **state) {
 		struct config *c = parse(texts[i], &options);
 
 		assert_string_equal(c->services.manifests, "/given");
+		assert_null(c->services.kubeconfig);
+		assert_false(c->services.in_cluster);
 		config_destroy(c);
 	}
+}
+
+static void an_api_server_stands_in_for_manifests(void **state) {
+	struct config *c = parse(HEAD PORT "services: {kubernetes: {inCluster: true}}\n", NULL);
+
+	assert_null(c->services.manifests);
+	assert_null(c->services.kubeconfig);
+	assert_true(c->services.in_cluster);
+	assert_true(c->services.write_status);
+	assert_true(c->services.finalizer);
+	assert_string_equal(c->services.lease_name, "");
+	assert_string_equal(c->services.lease_namespace, "");
+	assert_string_equal(c->services.identity, "");
+	assert_string_equal(c->services.snapshot_file, "/var/lib/sluice/snapshot.json");
+	config_destroy(c);
+}
+
+static void every_key_of_kubernetes_arrives(void **state) {
+	struct config *c = parse(
+		HEAD PORT
+		"services:\n  kubernetes:\n    kubeconfig: /k\n    writeStatus: false\n    finalizer: false\n"
+		"    lease: {name: sluice, namespace: edge, identity: Left One}\n    snapshotFile: ''\n",
+		NULL);
+
+	assert_null(c->services.manifests);
+	assert_string_equal(c->services.kubeconfig, "/k");
+	assert_false(c->services.in_cluster);
+	assert_false(c->services.write_status);
+	assert_false(c->services.finalizer);
+	assert_string_equal(c->services.lease_name, "sluice");
+	assert_string_equal(c->services.lease_namespace, "edge");
+	assert_string_equal(c->services.identity, "Left One");
+	assert_string_equal(c->services.snapshot_file, "");
+	config_destroy(c);
 }
 
 static void cpus_are_lists_of_ranges(void **state) {
@@ -231,7 +267,7 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "f:1: apiVersion: missing; expected sluice.dev/v1alpha1\n"
 		 "f:1: kind: missing; expected SluiceConfiguration\n"
 		 "f:1: ports: missing; at least one port is needed\n"
-		 "f:1: services.manifests: missing; expected the directory of the Kubernetes objects\n"
+		 "f:1: services.manifests: missing; expected the directory of the Kubernetes objects, or kubernetes in its place\n"
 		 "warning f:1: services.snatAddresses: none, but forwarding is fullnat by default: its Services stay unserved\n"},
 		{"apiVersion: v1\nkind: 5\n" PORT SERVICES,
 		 "f:1: apiVersion: not sluice.dev/v1alpha1\nf:2: kind: not a string\n"},
@@ -362,18 +398,34 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "f:7: services.tunnel.sourcePerFlow: true is not supported by this version\n"
 		 "f:7: services.tunnel.guePort: another port than 6080 is not supported by this version\n"
 		 "f:8: services.zone: not supported by this version\nf:9: management.listen: not supported by this version\n"},
-		{HEAD PORT
-		 "services:\n  snatAddresses: [192.0.2.10]\n  kubernetes: {kubeconfig: /k}\n",
-		 "f:6: services.kubernetes: not supported by this version\n"},
+		// kubernetes
 		{HEAD PORT SERVICES "  kubernetes: {inCluster: false, token: x}\n",
-		 "f:7: services.kubernetes.token: unknown key; known here: kubeconfig, inCluster\n"
+		 "f:7: services.kubernetes.token: unknown key; known here: kubeconfig, inCluster, writeStatus, finalizer, "
+		 "lease, snapshotFile\n"
 		 "f:7: services.kubernetes: needs either kubeconfig or inCluster: true\n"
-		 "f:7: services.kubernetes: not supported by this version\nf:7: services.kubernetes: excludes manifests\n"},
+		 "f:7: services.kubernetes: excludes manifests\n"},
+		{HEAD PORT
+		 "services:\n  snatAddresses: [192.0.2.10]\n  kubernetes: {kubeconfig: /k, inCluster: true}\n",
+		 "f:6: services.kubernetes: needs either kubeconfig or inCluster: true\n"},
+		{HEAD PORT
+		 "services:\n  snatAddresses: [192.0.2.10]\n  kubernetes:\n    kubeconfig: ''\n    writeStatus: 1\n"
+		 "    finalizer: x\n    lease: {name: A, namespace: b/c, identity: 5, holder: x}\n    snapshotFile: []\n",
+		 "f:7: services.kubernetes.kubeconfig: empty\n"
+		 "f:8: services.kubernetes.writeStatus: not a boolean\n"
+		 "f:9: services.kubernetes.finalizer: not a boolean\n"
+		 "f:10: services.kubernetes.lease.holder: unknown key; known here: name, namespace, identity\n"
+		 "f:10: services.kubernetes.lease.name: not a name of at most 253 of a-z, 0-9, '-', '.'\n"
+		 "f:10: services.kubernetes.lease.namespace: not a name of at most 63 of a-z, 0-9, '-', '.'\n"
+		 "f:10: services.kubernetes.lease.identity: not a string\n"
+		 "f:11: services.kubernetes.snapshotFile: not a string\n"},
+		{HEAD PORT
+		 "services:\n  snatAddresses: [192.0.2.10]\n  kubernetes: {inCluster: true, lease: {identity: x}}\n",
+		 "f:6: services.kubernetes.lease: has no name; without one there is no election\n"},
 
 		// services
 		{HEAD PORT "services: []\n",
 		 "f:4: services: not an object\n"
-		 "f:4: services.manifests: missing; expected the directory of the Kubernetes objects\n"
+		 "f:4: services.manifests: missing; expected the directory of the Kubernetes objects, or kubernetes in its place\n"
 		 "warning f:4: services.snatAddresses: none, but forwarding is fullnat by default: its Services stay "
 		 "unserved\n"},
 		{HEAD PORT "services:\n  manifests: ''\n  snatAddresses: [192.0.2.10]\n",
@@ -594,6 +646,8 @@ int main(void) {
 		cmocka_unit_test(every_key_of_a_full_file_arrives),
 		cmocka_unit_test(json_is_read_as_yaml_is),
 		cmocka_unit_test(given_manifests_stand_in_for_the_files),
+		cmocka_unit_test(an_api_server_stands_in_for_manifests),
+		cmocka_unit_test(every_key_of_kubernetes_arrives),
 		cmocka_unit_test(cpus_are_lists_of_ranges),
 		cmocka_unit_test(each_fault_is_named_with_file_line_path_and_expectation),
 		cmocka_unit_test(fullnat_without_an_snat_address_is_a_warning),
