@@ -6,45 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-#include "kube/translate.h"
-
-struct item { // one object of the store
-	struct kube_object *o;
-	uint32_t seen; // the last kube_replace() that had it
-	UT_hash_handle hh;
-	char key[]; // "ns/name"
-};
-
-struct unit {                                   // one Service name and all that belongs to it
-	struct kube_object *service, *fallback; // fallback: v1 Endpoints
-	struct kube_object **slices;            // sorted by nothing: translation doesn't care
-	uint32_t n_slices;
-	struct kube_plan plan;
-	struct model_key *rows; // in the model now
-	uint32_t n_rows;
-	bool dirty;
-	UT_hash_handle hh;
-	char key[]; // "ns/name"
-};
-
-struct kube {
-	const struct kube_settings *settings;
-	struct ipam_memory *memory;
-	struct item *items[KUBE_KINDS];
-	struct unit *units;
-	const struct kube_object **nodes; // sorted by name
-	bool resolve, nodes_changed, was_complete;
-	uint32_t round;
-};
-
-#define KEY_SIZE 320 // 63 + 1 + 253 + 1, and some
-
-static void make_key(char key[KEY_SIZE], const char *ns, const char *name) {
-	snprintf(key, KEY_SIZE, "%s/%s", ns, name);
-}
+#include "kube/store.h"
 
 struct kube *kube_create(const struct kube_settings *settings, struct ipam_memory *memory) {
 	struct kube *k = calloc(1, sizeof(*k));
