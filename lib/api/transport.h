@@ -34,6 +34,8 @@ struct api_end {
 };
 
 struct api_handlers {
+	// A response with this status began; its body may be long in coming. NULL: not wanted.
+	void (*on_begin)(void *arg, int status);
 	// A piece of the body of a response with this status. A value below 0 ends the exchange: on_end() follows with it as the error.
 	int (*on_data)(void *arg, int status, const char *data, size_t n);
 	// The last call; the exchange is gone when it returns.
