@@ -117,7 +117,7 @@ static int decode_names(struct kube_object *o, const struct doc_node *n, struct 
 	int ret;
 
 	m->ns = cluster_wide ? "" : "default";
-	m->name = m->uid = "";
+	m->name = m->uid = m->resource_version = "";
 	ret = kube_text(o, &m->name, n, "name", NAME_MAX_LEN, err);
 	if (ret == 0)
 		ret = kube_text(o, &m->uid, n, "uid", LABEL_MAX, err);
@@ -143,6 +143,10 @@ static int decode_meta(struct kube_object *o, const struct doc_node *n, struct e
 	if (ret == 0)
 		ret = decode_time(&deleted, &meta, "deletionTimestamp", err);
 	o->meta.deleting = deleted != INT64_MIN;
+	if (ret == 0)
+		ret = kube_text(o, &o->meta.resource_version, &meta, "resourceVersion", 128, err);
+	if (ret == 0)
+		ret = doc_get_int(&meta, "generation", &o->meta.generation, 0, INT64_MAX, err);
 	return ret;
 }
 
@@ -165,7 +169,7 @@ struct decoder {
 	void *arg;
 };
 
-static int decode_object(const struct decoder *d, const struct doc_node *n, enum kube_kind kind,
+static int decode_object(struct kube_object **out, const struct doc_node *n, enum kube_kind kind,
 			 struct error *err) {
 	struct kube_object *o = kube_object_create(kind);
 	int ret;
@@ -175,11 +179,11 @@ static int decode_object(const struct decoder *d, const struct doc_node *n, enum
 	ret = decode_meta(o, n, err);
 	if (ret == 0)
 		ret = kinds[kind].decode(o, n, err);
-	if (ret < 0) {
+	if (ret < 0)
 		kube_object_put(o);
-		return ret;
-	}
-	return d->fn(d->arg, o);
+	else
+		*out = o;
+	return ret;
 }
 
 static void skip(const struct decoder *d, const struct doc_node *n, const char *api,
@@ -212,15 +216,17 @@ static int type_of(const struct doc_node *n, const struct kind *list, const char
 static int decode_item(const struct decoder *d, const struct doc_node *n, const struct kind *list,
 		       struct error *err) {
 	const char *api, *kind;
+	struct kube_object *o = NULL;
 	int ret = type_of(n, list, &api, &kind, err);
 
-	if (ret < 0)
-		return ret;
-	for (int k = 0; k < KUBE_KINDS; k++)
-		if (strcmp(api, kinds[k].api) == 0 && strcmp(kind, kinds[k].kind) == 0)
-			return decode_object(d, n, k, err);
-	skip(d, n, api, kind);
-	return 0;
+	for (int k = 0; k < KUBE_KINDS && ret == 0; k++)
+		if (strcmp(api, kinds[k].api) == 0 && strcmp(kind, kinds[k].kind) == 0) {
+			ret = decode_object(&o, n, k, err);
+			return ret < 0 ? ret : d->fn(d->arg, o);
+		}
+	if (ret == 0)
+		skip(d, n, api, kind);
+	return ret;
 }
 
 static int decode_items(const struct decoder *d, const struct doc_node *n, const struct kind *list,
@@ -253,4 +259,17 @@ int kube_decode(const struct doc_node *n, kube_object_fn fn, kube_skip_fn skip_f
 		if (strcmp(api, kinds[k].api) == 0 && strcmp(kind, kinds[k].list) == 0)
 			return decode_items(&d, n, &kinds[k], err);
 	return decode_item(&d, n, NULL, err);
+}
+
+int kube_decode_one(struct kube_object **out, enum kube_kind kind, const struct doc_node *n,
+		    struct error *err) {
+	const char *api, *name;
+	int ret = type_of(n, &kinds[kind], &api, &name, err);
+
+	if (ret < 0)
+		return ret;
+	if (strcmp(api, kinds[kind].api) != 0 || strcmp(name, kinds[kind].kind) != 0)
+		return doc_fault(n, err, -EINVAL, "kind %.100s of %.100s, not %s", name, api,
+				 kinds[kind].kind);
+	return decode_object(out, n, kind, err);
 }

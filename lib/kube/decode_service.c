@@ -20,9 +20,8 @@ static int get_enum(int *out, const struct doc_node *n, const char *key, const c
 	return ret == 0 ? doc_enum(&m, out, names, n_names, err) : ret;
 }
 
-// A member array and its size.
-static int get_array(struct doc_node *list, size_t *size, const struct doc_node *n, const char *key,
-		     struct error *err) {
+int kube_get_array(struct doc_node *list, size_t *size, const struct doc_node *n, const char *key,
+		   struct error *err) {
 	int ret = doc_member(list, n, key, err);
 
 	return ret == 0 ? doc_array_size(list, size, err) : ret;
@@ -65,7 +64,7 @@ static int decode_ports(struct kube_object *o, const struct doc_node *spec, stru
 	struct kube_service_port *ports;
 	struct doc_node list;
 	size_t size = 0;
-	int ret = get_array(&list, &size, spec, "ports", err);
+	int ret = kube_get_array(&list, &size, spec, "ports", err);
 
 	if (ret == 0 && size == 0 && s->type != KUBE_EXTERNAL_NAME && !s->headless)
 		ret = doc_fault(spec, err, -EINVAL, "ports: missing");
@@ -96,7 +95,7 @@ static int decode_addrs(struct kube_object *o, const struct ip_addr **out, uint3
 	struct ip_addr *addrs;
 	struct doc_node list;
 	size_t size = 0;
-	int ret = get_array(&list, &size, n, key, err);
+	int ret = kube_get_array(&list, &size, n, key, err);
 
 	if (ret < 0)
 		return ret;
@@ -127,7 +126,7 @@ static int decode_cluster_ips(struct kube_object *o, const struct doc_node *spec
 		ret = kube_map_text(o, &label, spec->parent, "labels",
 				    "service.kubernetes.io/headless", err);
 	if (ret == 0)
-		ret = get_array(&list, &size, spec, "clusterIPs", err);
+		ret = kube_get_array(&list, &size, spec, "clusterIPs", err);
 	if (ret == 0 && size > 0) {
 		node = doc_element(&list, 0);
 		ret = doc_string(&node, &first, err);
@@ -155,7 +154,7 @@ static int decode_families(struct kube_service *s, const struct doc_node *spec, 
 	static const char *const names[] = {"IPv4", "IPv6"};
 	struct doc_node list;
 	size_t size = 0;
-	int policy = KUBE_SINGLE_STACK, ret = get_array(&list, &size, spec, "ipFamilies", err);
+	int policy = KUBE_SINGLE_STACK, ret = kube_get_array(&list, &size, spec, "ipFamilies", err);
 
 	if (ret == 0)
 		ret = get_enum(&policy, spec, "ipFamilyPolicy", policies, 3, err);
@@ -191,8 +190,7 @@ static int decode_affinity(struct kube_service *s, const struct doc_node *spec, 
 	return ret;
 }
 
-// The next piece of a comma-separated text, without blanks around it; NULL at the end. Advances *rest.
-static const char *next_piece(struct kube_object *o, const char **rest) {
+const char *kube_next_piece(struct kube_object *o, const char **rest) {
 	const char *begin = *rest, *end;
 	char *piece;
 
@@ -208,7 +206,7 @@ static const char *next_piece(struct kube_object *o, const char **rest) {
 	return piece != NULL ? memcpy(piece, begin, (size_t)(end - begin)) : NULL;
 }
 
-static size_t count_pieces(const char *text) {
+size_t kube_count_pieces(const char *text) {
 	size_t n = 1;
 
 	for (; *text != 0; text++)
@@ -219,7 +217,7 @@ static size_t count_pieces(const char *text) {
 // A range that can't be read admits nobody, but the list stays restrictive.
 static void add_range(struct kube_service *s, struct ip_prefix *ranges, struct kube_object *o,
 		      const char *text) {
-	const char *piece = next_piece(o, &text);
+	const char *piece = kube_next_piece(o, &text);
 	struct ip_prefix p;
 
 	s->restricted = true;
@@ -230,13 +228,13 @@ static void add_range(struct kube_service *s, struct ip_prefix *ranges, struct k
 }
 
 static int ranges_of_annotation(struct kube_object *o, const char *text, struct error *err) {
-	struct ip_prefix *ranges = kube_alloc(o, count_pieces(text), sizeof(*ranges));
+	struct ip_prefix *ranges = kube_alloc(o, kube_count_pieces(text), sizeof(*ranges));
 	const char *piece;
 
 	if (ranges == NULL)
 		return out_of_memory(err);
 	o->service.ranges = ranges;
-	while ((piece = next_piece(o, &text)) != NULL)
+	while ((piece = kube_next_piece(o, &text)) != NULL)
 		if (piece[0] != 0)
 			add_range(&o->service, ranges, o, piece);
 	return 0;
@@ -247,7 +245,7 @@ static int decode_ranges(struct kube_object *o, const struct doc_node *spec, str
 	struct ip_prefix *ranges;
 	struct doc_node list;
 	size_t size = 0;
-	int ret = get_array(&list, &size, spec, "loadBalancerSourceRanges", err);
+	int ret = kube_get_array(&list, &size, spec, "loadBalancerSourceRanges", err);
 
 	if (ret == 0 && size == 0) {
 		ret = kube_map_text(o, &text, spec->parent, "annotations",
@@ -268,89 +266,6 @@ static int decode_ranges(struct kube_object *o, const struct doc_node *spec, str
 	return ret;
 }
 
-static int decode_status(struct kube_object *o, const struct doc_node *root, struct error *err) {
-	struct kube_service *s = &o->service;
-	struct doc_node status, lb, list;
-	struct ip_addr *addrs;
-	size_t size = 0;
-	int ret = doc_member(&status, root, "status", err);
-
-	if (ret == 0)
-		ret = doc_member(&lb, &status, "loadBalancer", err);
-	if (ret == 0)
-		ret = get_array(&list, &size, &lb, "ingress", err);
-	if (ret < 0)
-		return ret;
-	addrs = kube_alloc(o, size, sizeof(*addrs));
-	if (addrs == NULL)
-		return out_of_memory(err);
-	for (size_t i = 0; i < size; i++) {
-		struct doc_node item = doc_element(&list, i), ip;
-
-		ret = doc_member(&ip, &item, "ip", err);
-		if (ret == 0 && doc_present(&ip) &&
-		    !(json_is_string(ip.json) && json_string_length(ip.json) == 0))
-			ret = kube_addr(&addrs[s->n_status++], &ip, err);
-		if (ret < 0)
-			return ret;
-	}
-	s->status = addrs;
-	return 0;
-}
-
-// Parse a list of requested addresses. *n gets their number.
-static struct ip_addr *parse_requested(struct kube_object *o, const char *text, uint32_t *n) {
-	struct ip_addr *addrs = kube_alloc(o, count_pieces(text), sizeof(*addrs));
-	const char *piece;
-
-	*n = 0;
-	while (addrs != NULL && (piece = next_piece(o, &text)) != NULL) {
-		if (piece[0] == 0)
-			continue;
-		if (ip_addr_parse(&addrs[*n], piece) < 0)
-			o->service.bad_request = piece;
-		else
-			++*n;
-	}
-	return addrs;
-}
-
-static bool lists_contain(const struct ip_addr *list, uint32_t n, const struct ip_addr *wanted,
-			  uint32_t n_wanted) {
-	for (uint32_t i = 0; i < n_wanted; i++) {
-		bool found = false;
-
-		for (uint32_t j = 0; j < n; j++)
-			found |= ip_addr_eq(&list[j], &wanted[i]);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-// The annotation wins; a spec.loadBalancerIP that it doesn't name is a contradiction.
-static int decode_requested(struct kube_object *o, const struct doc_node *spec, struct error *err) {
-	struct kube_service *s = &o->service;
-	const char *field = "", *annotation = NULL;
-	struct ip_addr *a, *b;
-	uint32_t n_a = 0, n_b = 0;
-	int ret = doc_get_string(spec, "loadBalancerIP", &field, err);
-
-	if (ret == 0)
-		ret = kube_map_text(o, &annotation, spec->parent, "annotations",
-				    "sluice.dev/load-balancer-ips", err);
-	if (ret < 0)
-		return ret;
-	a = parse_requested(o, annotation != NULL ? annotation : "", &n_a);
-	b = parse_requested(o, field, &n_b);
-	if (a == NULL || b == NULL)
-		return out_of_memory(err);
-	s->requested_twice = n_a > 0 && !lists_contain(a, n_a, b, n_b);
-	s->requested = n_a > 0 ? a : b;
-	s->n_requested = n_a > 0 ? n_a : n_b;
-	return 0;
-}
-
 static int decode_annotations(struct kube_object *o, const struct doc_node *root,
 			      struct error *err) {
 	struct kube_service *s = &o->service;
@@ -361,8 +276,6 @@ static int decode_annotations(struct kube_object *o, const struct doc_node *root
 		{"sluice.dev/target", &s->target},
 		{"sluice.dev/forwarding", &s->forwarding},
 		{"sluice.dev/scheduler", &s->scheduler},
-		{"sluice.dev/address-pool", &s->pool},
-		{"sluice.dev/allow-shared-ip", &s->sharing_key},
 	};
 	int ret = kube_map_text(o, &proxy, root, "labels",
 				"service.kubernetes.io/service-proxy-name", err);
@@ -378,6 +291,7 @@ static int decode_spec(struct kube_object *o, const struct doc_node *spec, struc
 					    "ExternalName"};
 	static const char *const policies[] = {"Cluster", "Local", ""};
 	struct kube_service *s = &o->service;
+	int64_t health = 0;
 	int type = KUBE_CLUSTER_IP, policy = 0, ret = get_enum(&type, spec, "type", types, 4, err);
 
 	s->type = type;
@@ -398,7 +312,8 @@ static int decode_spec(struct kube_object *o, const struct doc_node *spec, struc
 	if (ret == 0)
 		ret = decode_ranges(o, spec, err);
 	if (ret == 0)
-		ret = decode_requested(o, spec, err);
+		ret = doc_get_int(spec, "healthCheckNodePort", &health, 0, 65535, err);
+	s->health_check_node_port = (uint16_t)health;
 	return ret == 0 ? kube_text(o, &s->lb_class, spec, "loadBalancerClass", 512, err) : ret;
 }
 
@@ -409,9 +324,11 @@ int kube_decode_service(struct kube_object *o, const struct doc_node *n, struct 
 	if (ret == 0)
 		ret = decode_spec(o, &spec, err);
 	if (ret == 0)
-		ret = decode_status(o, n, err);
-	if (ret == 0)
 		ret = decode_annotations(o, n, err);
+	if (ret == 0)
+		ret = kube_decode_request(o, n, err);
+	if (ret == 0)
+		ret = kube_decode_status(o, n, err);
 	if (ret == 0 && o->service.lb_class != NULL && o->service.lb_class[0] == 0)
 		o->service.lb_class = NULL;
 	return ret;

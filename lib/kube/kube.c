@@ -190,12 +190,43 @@ static void drop_item(struct kube *k, struct item *i) {
 	free(i);
 }
 
+static int node_name_cmp(const void *name, const void *o) {
+	return strcmp(name, (*(const struct kube_object *const *)o)->meta.name);
+}
+
+// Let o stand where an object of the same traffic stood: nothing else follows from it.
+static void swap_object(struct kube *k, struct item *i, struct kube_object *o) {
+	const struct kube_object **node;
+	struct unit *u = NULL;
+
+	if (o->meta.kind != KUBE_NODE && service_name(o)[0] != 0)
+		u = unit_of(k, o->meta.ns, service_name(o)); // it exists: i->o was linked to it
+	if (u != NULL && u->service == i->o)
+		u->service = o;
+	if (u != NULL && u->fallback == i->o)
+		u->fallback = o;
+	for (uint32_t j = 0; u != NULL && j < u->n_slices; j++)
+		if (u->slices[j] == i->o)
+			u->slices[j] = o;
+	if (o->meta.kind == KUBE_NODE && !k->nodes_changed) { // else the list is made anew
+		node = bsearch(o->meta.name, k->nodes, HASH_COUNT(k->items[KUBE_NODE]),
+			       sizeof(struct kube_object *), node_name_cmp);
+		*node = o;
+	}
+	kube_object_put(i->o);
+	i->o = kube_object_get(o);
+}
+
 int kube_put(struct kube *k, struct kube_object *o) {
 	struct item *i = find_item(k, o->meta.kind, o->meta.ns, o->meta.name);
 	bool is_new = i == NULL;
 
 	if (i != NULL && kube_object_equal(i->o, o))
 		return 0;
+	if (i != NULL && kube_object_same_traffic(i->o, o)) {
+		swap_object(k, i, o);
+		return 1;
+	}
 	if (is_new)
 		i = add_item(k, o);
 	if (i == NULL)

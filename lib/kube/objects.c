@@ -104,11 +104,22 @@ static bool ports_equal(const struct kube_service *a, const struct kube_service 
 	return true;
 }
 
+static bool labels_equal(const struct kube_service *a, const struct kube_service *b) {
+	if (a->n_labels != b->n_labels)
+		return false;
+	for (uint32_t i = 0; i < a->n_labels; i++)
+		if (strcmp(a->labels[i].key, b->labels[i].key) != 0 ||
+		    strcmp(a->labels[i].value, b->labels[i].value) != 0)
+			return false;
+	return true;
+}
+
 static bool asks_equal(const struct kube_service *a, const struct kube_service *b) {
 	return same(a->lb_class, b->lb_class) && same(a->target, b->target) &&
 	       same(a->forwarding, b->forwarding) && same(a->scheduler, b->scheduler) &&
 	       same(a->pool, b->pool) && same(a->sharing_key, b->sharing_key) &&
-	       same(a->bad_request, b->bad_request) && a->requested_twice == b->requested_twice &&
+	       same(a->bad_request, b->bad_request) && same(a->conflict, b->conflict) &&
+	       same(a->selector, b->selector) && labels_equal(a, b) &&
 	       addrs_equal(a->cluster_ips, a->n_cluster_ips, b->cluster_ips, b->n_cluster_ips) &&
 	       addrs_equal(a->external_ips, a->n_external_ips, b->external_ips,
 			   b->n_external_ips) &&
@@ -160,7 +171,7 @@ static bool nodes_equal(const struct kube_node *a, const struct kube_node *b) {
 	       memcmp(a->internal, b->internal, sizeof(a->internal)) == 0;
 }
 
-bool kube_object_equal(const struct kube_object *a, const struct kube_object *b) {
+bool kube_object_same_traffic(const struct kube_object *a, const struct kube_object *b) {
 	const struct kube_meta *m = &a->meta, *n = &b->meta;
 
 	if (a == b)
@@ -176,6 +187,35 @@ bool kube_object_equal(const struct kube_object *a, const struct kube_object *b)
 	default:
 		return endpoints_equal(&a->endpoints, &b->endpoints);
 	}
+}
+
+static bool conditions_equal(const struct kube_service *a, const struct kube_service *b) {
+	if (a->n_conditions != b->n_conditions)
+		return false;
+	for (uint32_t i = 0; i < a->n_conditions; i++) {
+		const struct kube_condition *c = &a->conditions[i], *d = &b->conditions[i];
+
+		if (!same(c->type, d->type) || !same(c->status, d->status) ||
+		    !same(c->reason, d->reason) || !same(c->message, d->message) ||
+		    !same(c->since, d->since) || c->observed != d->observed)
+			return false;
+	}
+	return true;
+}
+
+// What same_traffic() leaves out, of two Services with equal addresses in status.
+static bool written_equal(const struct kube_service *a, const struct kube_service *b) {
+	return (a->n_status == 0 || memcmp(a->status_modes, b->status_modes, a->n_status) == 0) &&
+	       a->status_alien == b->status_alien &&
+	       a->health_check_node_port == b->health_check_node_port && conditions_equal(a, b);
+}
+
+bool kube_object_equal(const struct kube_object *a, const struct kube_object *b) {
+	const struct kube_meta *m = &a->meta, *n = &b->meta;
+
+	return kube_object_same_traffic(a, b) && same(m->resource_version, n->resource_version) &&
+	       m->generation == n->generation && m->finalizer == n->finalizer &&
+	       (m->kind != KUBE_SERVICE || written_equal(&a->service, &b->service));
 }
 
 int kube_object_age_cmp(const struct kube_object *a, const struct kube_object *b) {

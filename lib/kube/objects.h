@@ -32,10 +32,26 @@ struct kube_meta {
 	const char *uid;  // ""; at most 63 bytes
 	int64_t created; // nanoseconds since 1970; INT64_MIN without creationTimestamp: sorts as the oldest, as Kubernetes' zero time does
 	bool deleting;   // deletionTimestamp is set
+	// For those who write back. They say nothing about traffic: kube_object_same_traffic() leaves them out.
+	const char *resource_version; // ""
+	int64_t generation;           // 0: none
+	bool finalizer;               // a Service with service.kubernetes.io/load-balancer-cleanup
 };
 
 enum kube_service_type { KUBE_CLUSTER_IP, KUBE_NODE_PORT, KUBE_LOAD_BALANCER, KUBE_EXTERNAL_NAME };
 enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIRE_DUAL_STACK };
+
+enum kube_ip_mode { KUBE_IP_MODE_NONE, KUBE_IP_MODE_VIP, KUBE_IP_MODE_PROXY };
+
+struct kube_label {
+	const char *key, *value;
+};
+
+struct kube_condition { // texts are "" where absent
+	const char *type, *status, *reason, *message;
+	const char *since; // lastTransitionTime as written
+	int64_t observed;  // observedGeneration
+};
 
 struct kube_service_port {
 	const char *name;         // "" unnamed
@@ -50,17 +66,27 @@ struct kube_service {
 	bool other_proxy;          // label service.kubernetes.io/service-proxy-name
 	bool local;                // externalTrafficPolicy: Local
 	bool restricted;           // source ranges were given, parsable or not
-	bool requested_twice;      // annotation and spec.loadBalancerIP name different addresses
 	uint32_t affinity_timeout; // seconds; 0: none
 	uint8_t families[2];       // ipFamilies in order: 4, 6, or 0 for none
 	const char *lb_class;      // NULL: none
 	const char *target, *forwarding, *scheduler, *pool,
 		*sharing_key;    // annotations; NULL: absent
 	const char *bad_request; // a requested address that is none, or NULL
+	const char *
+		conflict; // sources of a request, a pool or a sharing key that contradict each other: "A and B differ", or NULL
+	const char *selector; // "k=v,k=v" in order of keys; "" without one
 	uint32_t n_ports, n_cluster_ips, n_external_ips, n_ranges, n_status, n_requested;
 	const struct kube_service_port *ports; // (port, protocol) unique
 	const struct ip_addr *cluster_ips, *external_ips, *status, *requested;
 	const struct ip_prefix *ranges; // host bits zero
+	uint32_t n_labels;
+	const struct kube_label *labels; // in order of keys
+	// As found in the object, for those who write it; not part of the traffic.
+	const uint8_t *status_modes; // enum kube_ip_mode of each status[]
+	bool status_alien; // there are ingress entries or parts of them that status[] and status_modes[] don't say
+	uint16_t health_check_node_port; // 0: none
+	uint32_t n_conditions;
+	const struct kube_condition *conditions; // ours alone: types that begin with sluice.dev/
 };
 
 struct kube_endpoint_port {
@@ -116,10 +142,18 @@ typedef void (*kube_skip_fn)(void *arg, const struct error *what);
 int kube_decode(const struct doc_node *n, kube_object_fn fn, kube_skip_fn skip, void *arg,
 		struct error *err);
 
+// Decode one object whose kind the caller knows, as items of a typed list and of a watch come: kind and apiVersion may be absent,
+// but not be those of another. *out holds one reference. Errors: -EINVAL with place, -ENOMEM; *out is then untouched.
+int kube_decode_one(struct kube_object **out, enum kube_kind kind, const struct doc_node *n,
+		    struct error *err);
+
 struct kube_object *kube_object_get(struct kube_object *o);
 void kube_object_put(struct kube_object *o); // NULL is fine
 // Equal in every field that is kept, identity included.
 bool kube_object_equal(const struct kube_object *a, const struct kube_object *b);
+// Equal in all that addresses and tables are made of; what differs is of interest to those who write status at most. Addresses in status count
+// as traffic: they are where an address comes from.
+bool kube_object_same_traffic(const struct kube_object *a, const struct kube_object *b);
 // Order of precedence among Services: older first, then namespace, name, uid.
 int kube_object_age_cmp(const struct kube_object *a, const struct kube_object *b);
 const char *kube_kind_name(enum kube_kind k);

@@ -108,7 +108,7 @@ static bool in_any_pool(const struct kube_settings *s, const struct ip_addr *a) 
 static bool is_explicit(const struct kube_service *s, uint8_t family) {
 	return has_family(s->status, s->n_status, family) ||
 	       has_family(s->requested, s->n_requested, family) || s->bad_request != NULL ||
-	       s->requested_twice;
+	       s->conflict != NULL;
 }
 
 // A remembered address stays with its Service, also when its pool has shrunk, until the Service names another pool.
@@ -164,11 +164,9 @@ static int grant_requested(struct picker *k, struct pick *p) {
 	if (s->bad_request != NULL)
 		pick_reason(p->plan->reason, "requested address \"%.60s\" is no IP address",
 			    s->bad_request);
-	if (s->requested_twice)
-		pick_reason(
-			p->plan->reason,
-			"annotation sluice.dev/load-balancer-ips and spec.loadBalancerIP differ");
-	if (s->bad_request != NULL || s->requested_twice)
+	if (s->conflict != NULL)
+		pick_reason(p->plan->reason, "%s", s->conflict);
+	if (s->bad_request != NULL || s->conflict != NULL)
 		return 0;
 	for (uint32_t i = 0; i < s->n_requested; i++) {
 		const char *fault = request_fault(k, p, i);

@@ -135,7 +135,7 @@ static inline int oracle_families(const struct kube_service *s, uint8_t out[2]) 
 	uint8_t want[2] = {s->families[0], s->families[1]};
 	int n = 0;
 
-	if (s->bad_request || s->requested_twice)
+	if (s->bad_request || s->conflict)
 		return 0;
 	if (want[0] == 0) {
 		if (s->n_status || s->n_requested)
@@ -171,7 +171,7 @@ static inline int oracle_remembered(const struct oracle *w, const char *name, ui
 static inline void oracle_request(struct oracle *w, int me) {
 	const struct kube_service *s = &w->services[me]->service;
 
-	if (s->bad_request || s->requested_twice)
+	if (s->bad_request || s->conflict)
 		return;
 	for (uint32_t i = 0; i < s->n_requested; i++) {
 		const struct ip_addr *a = &s->requested[i];

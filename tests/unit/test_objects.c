@@ -38,6 +38,13 @@ static const struct {
 	 "not a string"},
 	{"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 1}]}, status: {loadBalancer: {ingress: [{ip: 1.2.3}]}}}",
 	 "status.loadBalancer.ingress[0].ip: not an IP address"},
+	{"{apiVersion: v1, kind: Service, metadata: {name: a, finalizers: x}, spec: {ports: [{port: 1}]}}",
+	 "metadata.finalizers: not an array"},
+	{"{apiVersion: v1, kind: Service, metadata: {name: a, labels: {a: 1}}, spec: {ports: [{port: 1}]}}",
+	 "metadata.labels.a: not a string"},
+	{"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 1}]}, status: {conditions: [{type: sluice.dev/Allocated, "
+	 "observedGeneration: x}]}}",
+	 "status.conditions[0].observedGeneration: not an integer"},
 	{"{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}}",
 	 "addressType: missing"},
 	{"{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}, addressType: IPv4, endpoints: [{addresses: []}]}",
@@ -198,6 +205,160 @@ static void the_exclude_label_is_read_as_the_cloud_controller_reads_it(void **st
 	}
 }
 
+static void what_a_load_balancer_wrote_is_read_back(void **state) {
+	struct kube_object *o = decode_one(
+		"{apiVersion: v1, kind: Service, metadata: {name: a, resourceVersion: '77', generation: 3, finalizers: [x, "
+		"service.kubernetes.io/load-balancer-cleanup], labels: {tier: front, app: web}}, spec: {type: LoadBalancer, "
+		"selector: {b: '2', a: '1'}, healthCheckNodePort: 31000, externalTrafficPolicy: Local, ports: [{port: 1}]}, "
+		"status: {conditions: [{type: Other, status: 'True'}, {type: sluice.dev/Allocated, status: 'True', reason: Allocated, "
+		"observedGeneration: 2, message: m, lastTransitionTime: '2026-01-01T00:00:00Z'}], "
+		"loadBalancer: {ingress: [{ip: 192.0.2.1, ipMode: Proxy}, {ip: '2001:db8::1'}, {ip: 192.0.2.2, ipMode: VIP}]}}}");
+	const struct kube_service *s = &o->service;
+
+	assert_string_equal(o->meta.resource_version, "77");
+	assert_int_equal(o->meta.generation, 3);
+	assert_true(o->meta.finalizer);
+	assert_int_equal(s->n_labels, 2);
+	assert_string_equal(s->labels[0].key, "app");
+	assert_string_equal(s->labels[1].value, "front");
+	assert_string_equal(s->selector, "a=1,b=2");
+	assert_int_equal(s->health_check_node_port, 31000);
+	assert_true(s->local);
+	assert_int_equal(s->n_status, 3);
+	assert_int_equal(s->status_modes[0], KUBE_IP_MODE_PROXY);
+	assert_int_equal(s->status_modes[1], KUBE_IP_MODE_NONE);
+	assert_int_equal(s->status_modes[2], KUBE_IP_MODE_VIP);
+	assert_false(s->status_alien);
+	assert_int_equal(s->n_conditions, 1);
+	assert_string_equal(s->conditions[0].reason, "Allocated");
+	assert_int_equal(s->conditions[0].observed, 2);
+	kube_object_put(o);
+}
+
+#define WRITTEN(meta, status)                                                                      \
+	"{apiVersion: v1, kind: Service, metadata: {name: a, " meta                                \
+	"}, spec: {ports: [{port: 1}]}, status: {" status "}}"
+
+static void what_only_writers_see_is_no_change_of_traffic(void **state) {
+	static const struct {
+		const char *text;
+		bool same_traffic;
+	} others[] = {
+		{WRITTEN("resourceVersion: '2'", ""), true},
+		{WRITTEN("generation: 2", ""), true},
+		{WRITTEN("finalizers: [service.kubernetes.io/load-balancer-cleanup]", ""), true},
+		{WRITTEN("", "conditions: [{type: sluice.dev/Allocated}]"), true},
+		{WRITTEN("", "loadBalancer: {ingress: [{hostname: x}]}"), true},
+		{WRITTEN("", "loadBalancer: {ingress: [{ip: 192.0.2.1}]}"), false},
+		{WRITTEN("labels: {a: b}", ""), false},
+		{WRITTEN("uid: x", ""), false},
+	};
+	struct kube_object *a = decode_one(WRITTEN("", "")), *b;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		b = decode_one(others[i].text);
+		assert_false(kube_object_equal(a, b));
+		assert_int_equal(kube_object_same_traffic(a, b), others[i].same_traffic);
+		kube_object_put(b);
+	}
+	b = decode_one(WRITTEN("", ""));
+	assert_true(kube_object_equal(a, b));
+	kube_object_put(a);
+	kube_object_put(b);
+}
+
+static const struct {
+	const char *annotations, *field, *expect; // addresses, or what contradicts
+} requests[] = {
+	{"", "192.0.2.1", "192.0.2.1"},
+	{"sluice.dev/load-balancer-ips: '192.0.2.1, 2001:db8::1'", "192.0.2.1",
+	 "192.0.2.1 2001:db8::1"},
+	{"sluice.dev/load-balancer-ips: 192.0.2.2", "192.0.2.1",
+	 "annotation sluice.dev/load-balancer-ips and spec.loadBalancerIP differ"},
+	{"sluice.dev/load-balancer-ips: 192.0.2.2, metallb.io/loadBalancerIPs: 192.0.2.1", "",
+	 "192.0.2.2"},
+	{"metallb.io/loadBalancerIPs: '192.0.2.1,2001:db8::1'", "", "192.0.2.1 2001:db8::1"},
+	{"metallb.universe.tf/loadBalancerIPs: 192.0.2.1", "", "192.0.2.1"},
+	{"lbipam.cilium.io/ips: 192.0.2.1", "", "192.0.2.1"},
+	{"io.cilium/lb-ipam-ips: 192.0.2.1", "", "192.0.2.1"},
+	{"kube-vip.io/loadbalancerIPs: 192.0.2.1", "", "192.0.2.1"},
+	{"metallb.io/loadBalancerIPs: '192.0.2.1,2001:db8::1'", "192.0.2.1",
+	 "192.0.2.1 2001:db8::1"},
+	{"metallb.io/loadBalancerIPs: 192.0.2.1, lbipam.cilium.io/ips: 192.0.2.2", "",
+	 "annotation metallb.io/loadBalancerIPs and annotation lbipam.cilium.io/ips differ"},
+	{"kube-vip.io/loadbalancerIPs: 192.0.2.1", "192.0.2.2",
+	 "spec.loadBalancerIP and annotation kube-vip.io/loadbalancerIPs differ"},
+	{"metallb.io/address-pool: a, metallb.universe.tf/address-pool: b", "",
+	 "annotation metallb.io/address-pool and annotation metallb.universe.tf/address-pool differ"},
+	{"lbipam.cilium.io/sharing-key: a, metallb.io/allow-shared-ip: b", "",
+	 "annotation metallb.io/allow-shared-ip and annotation lbipam.cilium.io/sharing-key differ"},
+};
+
+static void requests_are_read_under_the_names_of_others(void **state) {
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		char text[512], got[512] = "", addr[IP_ADDR_STR];
+		const struct kube_service *s;
+		struct kube_object *o;
+
+		snprintf(
+			text, sizeof(text),
+			"{apiVersion: v1, kind: Service, metadata: {name: a, annotations: {%s}}, spec: {loadBalancerIP: '%s', ports: [{port: 1}]}}",
+			requests[i].annotations, requests[i].field);
+		o = decode_one(text);
+		s = &o->service;
+		for (uint32_t j = 0; j < s->n_requested && s->conflict == NULL; j++)
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s",
+				 j > 0 ? " " : "", ip_addr_format(&s->requested[j], addr));
+		assert_string_equal(s->conflict != NULL ? s->conflict : got, requests[i].expect);
+		kube_object_put(o);
+	}
+}
+
+static void pools_and_keys_are_read_under_the_names_of_others(void **state) {
+	struct kube_object *o = decode_one(
+		"{apiVersion: v1, kind: Service, metadata: {name: a, annotations: {sluice.dev/address-pool: ours, metallb.io/address-pool: x, "
+		"io.cilium/lb-ipam-sharing-key: k, metallb.universe.tf/allow-shared-ip: k}}, spec: {ports: [{port: 1}]}}");
+
+	assert_null(o->service.conflict);
+	assert_string_equal(o->service.pool, "ours");
+	assert_string_equal(o->service.sharing_key, "k");
+	kube_object_put(o);
+}
+
+// An item as an API server sends it in a typed list.
+static int decode_item(struct kube_object **out, enum kube_kind kind, const char *text,
+		       struct error *err) {
+	struct doc_node root;
+	json_t *json = json_loads(text, 0, NULL);
+	int ret;
+
+	assert_non_null(json);
+	root = doc_root_json(json);
+	ret = kube_decode_one(out, kind, &root, err);
+	json_decref(json);
+	return ret;
+}
+
+static void an_item_of_a_typed_list_needs_no_kind_but_may_not_lie(void **state) {
+	struct kube_object *o = NULL;
+	struct error err;
+
+	assert_int_equal(decode_item(&o, KUBE_NODE, "{\"metadata\": {\"name\": \"n\"}}", &err), 0);
+	assert_int_equal(o->meta.kind, KUBE_NODE);
+	kube_object_put(o);
+	o = NULL;
+	assert_int_equal(
+		decode_item(
+			&o, KUBE_NODE,
+			"{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"n\"}}",
+			&err),
+		-EINVAL);
+	assert_non_null(strstr(err.text, "kind Service of v1, not Node"));
+	assert_int_equal(decode_item(&o, KUBE_SLICE, "{\"metadata\": {\"name\": \"n\"}}", &err),
+			 -EINVAL);
+	assert_null(o);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fault_is_named_by_its_place),
@@ -207,6 +368,11 @@ int main(void) {
 			nil_conditions_have_their_defaults_and_only_the_first_address_counts),
 		cmocka_unit_test(times_compare_across_offsets_and_fractions),
 		cmocka_unit_test(the_affinity_timeout_is_three_hours_unless_given),
+		cmocka_unit_test(what_a_load_balancer_wrote_is_read_back),
+		cmocka_unit_test(what_only_writers_see_is_no_change_of_traffic),
+		cmocka_unit_test(requests_are_read_under_the_names_of_others),
+		cmocka_unit_test(pools_and_keys_are_read_under_the_names_of_others),
+		cmocka_unit_test(an_item_of_a_typed_list_needs_no_kind_but_may_not_lie),
 		cmocka_unit_test(the_exclude_label_is_read_as_the_cloud_controller_reads_it),
 	};
 
