@@ -142,8 +142,6 @@ static bool set_connection(CURL *e, const struct http_request *r) {
 	       set_long(e, CURLOPT_FORBID_REUSE, r->alone) &&
 	       set_long(e, CURLOPT_HTTP_VERSION,
 			r->alone ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS) &&
-	       // Rather wait for a connection that may turn out to be HTTP/2 than open another one.
-	       set_long(e, CURLOPT_PIPEWAIT, !r->alone) &&
 	       set_long(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1) &&
 	       // A resolver that hangs must not hold up the loop when its exchange is cancelled.
 	       set_long(e, CURLOPT_QUICK_EXIT, 1);

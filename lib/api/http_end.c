@@ -7,6 +7,8 @@
 
 #include "api/http_call.h"
 
+#define X509_V_UNSPECIFIED 1 // of OpenSSL, where curl begins: the chain was not found wanting
+
 static enum http_cause cause_of(const struct http_call *c, CURLcode code) {
 	long verify = 0;
 
@@ -20,7 +22,7 @@ static enum http_cause cause_of(const struct http_call *c, CURLcode code) {
 		return HTTP_NO_SERVER;
 	case CURLE_PEER_FAILED_VERIFICATION:
 		curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-		return verify != 0 ? HTTP_UNTRUSTED : HTTP_MISNAMED;
+		return verify > X509_V_UNSPECIFIED ? HTTP_UNTRUSTED : HTTP_MISNAMED;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:
 		return HTTP_TLS;

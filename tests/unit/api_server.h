@@ -31,7 +31,9 @@ struct conn {
 	struct server *server;
 	struct bufferevent *bev;
 	int n_requests;
-	char *request; // the present one, headers and body
+	char *request;       // the present one, headers and body
+	struct event *timer; // of conn_after()
+	int n_steps;         // the test's own
 };
 
 struct server {
@@ -42,6 +44,7 @@ struct server {
 	void *arg;
 	int n_conns, n_requests; // ever
 	int n_open;
+	char *last;                                                        // request
 	struct bufferevent *(*wrap)(struct server *s, evutil_socket_t fd); // NULL: plain TCP
 	void *tls;
 	TAILQ_HEAD(, conn) conns;
@@ -51,6 +54,8 @@ static inline void conn_close(struct conn *c) {
 	TAILQ_REMOVE(&c->server->conns, c, link);
 	c->server->n_open--;
 	bufferevent_free(c->bev);
+	if (c->timer != NULL)
+		event_free(c->timer);
 	free(c->request);
 	free(c);
 }
@@ -62,6 +67,16 @@ __attribute__((format(printf, 2, 3))) static inline void conn_say(struct conn *c
 	va_start(args, format);
 	evbuffer_add_vprintf(bufferevent_get_output(c->bev), format, args);
 	va_end(args);
+}
+
+// Call fn(-1, 0, c) so much later, unless the connection is gone.
+static inline void conn_after(struct conn *c, int ms, event_callback_fn fn) {
+	const struct timeval in = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (c->timer != NULL)
+		event_free(c->timer);
+	c->timer = evtimer_new(c->server->base, fn, c);
+	evtimer_add(c->timer, &in);
 }
 
 static inline void conn_on_written(struct bufferevent *bev, void *arg) {
@@ -118,6 +133,8 @@ static inline void conn_on_read(struct bufferevent *bev, void *arg) {
 		return;
 	c->n_requests++;
 	s->n_requests++;
+	free(s->last);
+	s->last = strdup(c->request);
 	s->answer(c);
 }
 
@@ -150,7 +167,7 @@ static inline void server_start(struct server *s, struct event_base *base) {
 	s->base = base;
 	TAILQ_INIT(&s->conns);
 	s->listener = evconnlistener_new_bind(base, server_on_accept, s,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 16,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 1024,
 					      (struct sockaddr *)&at, sizeof(at));
 	assert_non_null(s->listener);
 	getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&at, &n);
@@ -165,6 +182,8 @@ static inline void server_stop(struct server *s) {
 	if (s->listener != NULL)
 		evconnlistener_free(s->listener);
 	s->listener = NULL;
+	free(s->last);
+	s->last = NULL;
 }
 
 static inline void on_tick(evutil_socket_t fd, short what, void *arg) {
