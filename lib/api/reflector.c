@@ -349,11 +349,11 @@ static int on_data(void *arg, int status, const char *data, size_t n) {
 	if (status != 200)
 		return keep_body(e, data, n);
 	if (e->splitter == NULL)
-		e->splitter = splitter_create(r->ask == ASK_LIST ? SPLITTER_LIST : SPLITTER_STREAM,
-					      0,
-					      r->ask == ASK_LIST ? &reflector_list_handlers
-								 : &reflector_watch_handlers,
-					      r);
+		e->splitter = r->ask == ASK_LIST
+				      ? splitter_create(SPLITTER_LIST, 0, r->settings.drop,
+							&reflector_list_handlers, r)
+				      : splitter_create(SPLITTER_STREAM, 0, r->settings.drop,
+							&reflector_watch_handlers, r);
 	if (e->splitter == NULL)
 		return -ENOMEM;
 	ret = splitter_feed(e->splitter, data, n, &e->err);

@@ -23,10 +23,16 @@
 #include "api/transport.h"
 #include "doc/doc.h"
 
+struct reflector_object {
+	struct doc_node node;
+	const char *text; // the JSON of node, less what was dropped
+	size_t len;
+};
+
 struct reflector_sink {
 	int (*begin)(void *arg);
-	int (*object)(void *arg, const struct doc_node *object); // added or changed
-	int (*remove)(void *arg, const struct doc_node *object); // as it was last
+	int (*object)(void *arg, const struct reflector_object *o); // added or changed
+	int (*remove)(void *arg, const struct reflector_object *o); // as it was last
 	int (*end)(void *arg);
 	void (*broken)(void *arg, const struct error *what);
 };
@@ -37,9 +43,10 @@ struct reflector_server {
 };
 
 struct reflector_settings {
-	const char *path;     // "/api/v1/services"
-	const char *selector; // "labelSelector=%21example.com%2Fx", escaped; "" for all
-	const char *kind;     // "Service"; the list's is "ServiceList"
+	const char *path;        // "/api/v1/services"
+	const char *selector;    // "labelSelector=%21example.com%2Fx", escaped; "" for all
+	const char *kind;        // "Service"; the list's is "ServiceList"
+	const char *const *drop; // what nobody reads, as api/splitter.h has it
 	const struct api_transport *transport;
 	struct reflector_server *server;
 	const struct reflector_sink *sink;

@@ -63,7 +63,8 @@ static int on_list_item(void *arg, const char *text, size_t len) {
 	if (ret < 0)
 		return broken(r, ret, &err);
 	r->now.progress = true;
-	ret = r->settings.sink->object(r->settings.sink_arg, &t.node);
+	ret = r->settings.sink->object(r->settings.sink_arg,
+				       &(struct reflector_object){t.node, text, len});
 	text_fini(&t);
 	return ret < 0 ? ret : 0;
 }
@@ -155,19 +156,20 @@ static int take_error(struct reflector *r, const struct doc_node *status) {
 	return error_set(&r->now.err, -ECANCELED, "%s", r->now.fault.text);
 }
 
-static int take_event(struct reflector *r, const char *type, const struct doc_node *object) {
+static int take_event(struct reflector *r, const char *type,
+		      const struct reflector_object *object) {
 	const struct reflector_sink *sink = r->settings.sink;
-	const char *kind = member_text(object->json, "kind");
+	const char *kind = member_text(object->node.json, "kind");
 	int ret;
 
 	if (strcmp(type, "ERROR") == 0)
-		return take_error(r, object);
+		return take_error(r, &object->node);
 	if (strcmp(kind, r->settings.kind) != 0 && kind[0] != '\0') {
 		skip(r, "kind", kind);
 		return 0;
 	}
 	if (strcmp(type, "BOOKMARK") == 0)
-		return take_bookmark(r, object->json);
+		return take_bookmark(r, object->node.json);
 	if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0) {
 		ret = sink->object(r->settings.sink_arg, object);
 	} else if (strcmp(type, "DELETED") == 0) {
@@ -179,24 +181,55 @@ static int take_event(struct reflector *r, const char *type, const struct doc_no
 	if (ret < 0)
 		return ret;
 	r->stats.events++;
-	take_version(r, object->json);
+	take_version(r, object->node.json);
 	return 0;
 }
 
+// Where the value of an event's member "object" stands in its text, which is JSON.
+static void find_object(struct reflector_object *o, const char *text, size_t len) {
+	const char *name = NULL, *end = text + len, *value = NULL;
+	unsigned depth = 0;
+
+	for (const char *p = text; p < end; p++) {
+		if (*p == '"') {
+			const char *begin = p;
+
+			for (p++; p < end && *p != '"'; p++)
+				p += *p == '\\';
+			if (depth == 1 && name == NULL && p - begin == 7 &&
+			    memcmp(begin, "\"object", 7) == 0)
+				name = begin; // or a value: then no colon follows
+		} else if (*p == '{' || *p == '[') {
+			if (++depth == 2 && name != NULL)
+				value = p;
+		} else if (*p == '}' || *p == ']') {
+			if (--depth == 1 && value != NULL) {
+				o->text = value;
+				o->len = (size_t)(p + 1 - value);
+				return;
+			}
+		} else if (*p == ',' && depth == 1) {
+			name = NULL;
+		}
+	}
+}
+
 static int on_event(void *arg, const char *text, size_t len) {
+	struct reflector_object object = {.text = "", .len = 0};
 	struct reflector *r = arg;
-	struct doc_node object;
 	struct error err;
 	struct text t;
 	int ret = text_init(&t, text, len, &err);
 
 	if (ret < 0)
 		return broken(r, ret, &err);
-	ret = doc_member(&object, &t.node, "object", &err);
-	if (ret == 0 && json_is_object(object.json))
+	ret = doc_member(&object.node, &t.node, "object", &err);
+	if (ret == 0 && json_is_object(object.node.json)) {
+		find_object(&object, text, len);
 		ret = take_event(r, member_text(t.node.json, "type"), &object);
-	else
+	} else {
 		skip(r, "type", member_text(t.node.json, "type"));
+	}
 	text_fini(&t);
 	return ret;
 }

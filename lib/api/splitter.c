@@ -30,6 +30,7 @@ struct splitter {
 	enum state state;
 	const struct splitter_handlers *handlers;
 	void *arg;
+	const char *const *drop;
 	size_t max_item;
 	uint64_t offset; // of the next byte, since the beginning
 	int failed;
@@ -42,7 +43,7 @@ struct splitter {
 	struct buffer item, rest;
 };
 
-struct splitter *splitter_create(enum splitter_form form, size_t max_item,
+struct splitter *splitter_create(enum splitter_form form, size_t max_item, const char *const *drop,
 				 const struct splitter_handlers *handlers, void *arg) {
 	struct splitter *s = calloc(1, sizeof(*s));
 
@@ -51,6 +52,7 @@ struct splitter *splitter_create(enum splitter_form form, size_t max_item,
 	s->form = form;
 	s->handlers = handlers;
 	s->arg = arg;
+	s->drop = drop;
 	s->max_item = max_item > 0 ? max_item : SPLITTER_MAX_ITEM;
 	return s;
 }
@@ -115,52 +117,50 @@ static bool is_blank(char c) {
 
 // --- what an item holds that nobody reads ---
 
-// Past the value that begins at text; NULL when it does not end.
+// Past the array, object or string that begins at text; NULL when it does not end.
 static const char *value_end(const char *text, const char *end) {
 	bool in_string = false;
 	unsigned depth = 0;
 
 	for (const char *p = text; p < end; p++) {
-		if (in_string) {
-			if (*p == '\\')
-				p++;
-			else if (*p == '"')
-				in_string = false;
-		} else if (*p == '"') {
-			in_string = true;
-		} else if (*p == '{' || *p == '[') {
-			depth++;
-		} else if (*p == '}' || *p == ']') {
-			if (--depth == 0)
-				return p + 1;
+		if (in_string && *p == '\\') {
+			p++;
+			continue;
 		}
+		if (*p == '"')
+			in_string = !in_string;
+		else if (!in_string && (*p == '{' || *p == '['))
+			depth++;
+		else if (!in_string && (*p == '}' || *p == ']'))
+			depth--;
+		if (!in_string && depth == 0)
+			return p + 1;
 	}
 	return NULL;
 }
 
-// A quote, the name, a quote and a colon without a backslash before them can only be a member's name: a string that ends there would need a comma, a
-// bracket or a colon after it.
-static size_t without_managed_fields(char *text, size_t len) {
-	static const char name[] = "\"managedFields\":[";
+// A quote without a backslash before it, a name, a quote and a colon can only be a member's name: after a string that begins or ends there, JSON has no
+// place for that. Returns the new length.
+static size_t without(char *text, size_t len, const char *pattern) {
+	size_t n = strlen(pattern);
 	const char *from = text, *end = text + len, *found;
-	char *to = text;
+	char *to = text, bracket = pattern[n - 1];
 
-	while ((found = memmem(from, (size_t)(end - from), name, sizeof(name) - 1)) != NULL) {
-		size_t keep = (size_t)(found - from) + sizeof(name) - 2;
+	while ((found = memmem(from, (size_t)(end - from), pattern, n)) != NULL) {
+		size_t keep = (size_t)(found - from) + n;
 		bool is_name = found > text && found[-1] != '\\';
-		const char *behind = is_name ? value_end(from + keep, end) : NULL;
+		const char *behind = is_name ? value_end(from + keep - 1, end) : NULL;
 
 		memmove(to, from, keep);
 		to += keep;
 		from += keep;
 		if (behind == NULL)
 			continue;
+		*to++ = bracket == '{' ? '}' : bracket == '[' ? ']' : bracket;
 		from = behind;
-		memcpy(to, "[]", 2);
-		to += 2;
 	}
 	memmove(to, from, (size_t)(end - from));
-	return (size_t)(to + (end - from) - text);
+	return (size_t)(to - text) + (size_t)(end - from);
 }
 
 // --- the states; each returns how many bytes it took, or an error ---
@@ -282,7 +282,8 @@ static int end_item(struct splitter *s, struct error *err) {
 	if (nul != NULL)
 		return error_set(err, -EPROTO, "a NUL at byte %zu of an object",
 				 (size_t)(nul - b->text));
-	b->len = without_managed_fields(b->text, b->len);
+	for (const char *const *drop = s->drop; drop != NULL && *drop != NULL; drop++)
+		b->len = without(b->text, b->len, *drop);
 	s->state = s->form == SPLITTER_LIST ? ITEMS : GAP;
 	ret = s->handlers->item(s->arg, b->text, b->len);
 	b->len = 0;

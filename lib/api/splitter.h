@@ -10,7 +10,8 @@
 // blanks lies between documents and nothing but one comma between elements, an element is an object, no NUL, size and depth have bounds. Everything else
 // is an error that names the offset, and nothing more comes out of that splitter.
 //
-// Members named managedFields, which are up to 60 % of an object and which nobody here reads, are given out empty.
+// What nobody here reads, such as managedFields (up to 60 % of an object), is given out empty: a pattern is a member's name, colon and the first character of
+// its value, "\"managedFields\":[". It must stand in the text like that, without blanks, as API servers write it; members of that name at any depth count.
 // Pure; one splitter belongs to one thread.
 #ifndef SLUICE_API_SPLITTER_H
 #define SLUICE_API_SPLITTER_H
@@ -34,8 +35,8 @@ struct splitter_handlers {
 
 struct splitter;
 
-// NULL: out of memory. handlers stay the caller's. max_item 0: SPLITTER_MAX_ITEM.
-struct splitter *splitter_create(enum splitter_form form, size_t max_item,
+// NULL: out of memory. handlers and drop stay the caller's. max_item 0: SPLITTER_MAX_ITEM. drop: patterns, then NULL; or NULL.
+struct splitter *splitter_create(enum splitter_form form, size_t max_item, const char *const *drop,
 				 const struct splitter_handlers *handlers, void *arg);
 void splitter_destroy(struct splitter *s);
 // Errors: -EPROTO not such a document, -E2BIG too large or too deep (err says where), -ENOMEM, what a handler returned.

@@ -25,6 +25,7 @@ static int note(void *arg, const char *text, size_t len) {
 }
 
 static const struct splitter_handlers handlers = {note, note};
+static const char *const drop[] = {"\"managedFields\":[", "\"a\":{", "\"b\":\"", NULL};
 
 static int feed(struct splitter *s, const uint8_t *data, size_t size, size_t step) {
 	int ret = 0;
@@ -37,8 +38,8 @@ static int feed(struct splitter *s, const uint8_t *data, size_t size, size_t ste
 
 static void check(enum splitter_form form, const uint8_t *data, size_t size, size_t step) {
 	struct seen whole = {0}, cut = {0};
-	struct splitter *a = splitter_create(form, 4096, &handlers, &whole);
-	struct splitter *b = splitter_create(form, 4096, &handlers, &cut);
+	struct splitter *a = splitter_create(form, 4096, drop, &handlers, &whole);
+	struct splitter *b = splitter_create(form, 4096, drop, &handlers, &cut);
 	int x = feed(a, data, size, size + 1), y = feed(b, data, size, step);
 
 	if (x != y || whole.n != cut.n || whole.hash != cut.hash ||

@@ -109,18 +109,24 @@ static int hear(const char *what, const char *name) {
 	return t.sink_answer;
 }
 
-static const char *name_of(const struct doc_node *n) {
-	return json_string_value(json_object_get(json_object_get(n->json, "metadata"), "name"));
+// The text and the node are the same object.
+static const char *name_of(const struct reflector_object *o) {
+	json_t *again = json_loadb(o->text, o->len, JSON_ALLOW_NUL, NULL);
+
+	assert_true(again == NULL || json_equal(again, o->node.json)); // NULL: a huge integer
+	json_decref(again);
+	return json_string_value(
+		json_object_get(json_object_get(o->node.json, "metadata"), "name"));
 }
 
 static int on_begin(void *arg) {
 	return hear("begin", "");
 }
-static int on_object(void *arg, const struct doc_node *n) {
-	return hear("+", name_of(n));
+static int on_object(void *arg, const struct reflector_object *o) {
+	return hear("+", name_of(o));
 }
-static int on_remove(void *arg, const struct doc_node *n) {
-	return hear("-", name_of(n));
+static int on_remove(void *arg, const struct reflector_object *o) {
+	return hear("-", name_of(o));
 }
 static int on_end(void *arg) {
 	return hear("end", "");
@@ -257,6 +263,14 @@ static void a_list_is_followed_by_a_watch_from_its_version(void **state) {
 	heard("+c +a -b");
 	assert_string_equal(stats()->resource_version, "13");
 	assert_int_equal(stats()->events, 3);
+}
+
+static void the_text_of_an_object_is_found_in_any_order_of_members(void **state) {
+	list_then_watch(WATCH("10"));
+	say(200, "{\"object\":{\"metadata\":{\"name\":\"a\",\"x\":\"}\\\\\"}},\"type\":\"ADDED\"}"
+		 "{ \"x\" : \"object\", \"y\":{\"object\":{}}, \"type\" : \"ADDED\" , \"object\" : "
+		 "{\"metadata\":{\"name\":\"b\"}} }");
+	heard("+a +b");
 }
 
 static void a_watch_that_ends_goes_on_from_the_last_version_bookmarks_included(void **state) {
@@ -661,6 +675,7 @@ static void initial_events_without_an_end_are_given_up_for_good(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		LIST_TEST(a_list_is_followed_by_a_watch_from_its_version),
+		LIST_TEST(the_text_of_an_object_is_found_in_any_order_of_members),
 		LIST_TEST(a_watch_that_ends_goes_on_from_the_last_version_bookmarks_included),
 		LIST_TEST(versions_are_opaque_and_escaped),
 		LIST_TEST(an_expired_version_is_forgotten_however_it_is_said),

@@ -44,13 +44,14 @@ static int on_rest(void *arg, const char *text, size_t len) {
 }
 
 static const struct splitter_handlers handlers = {on_item, on_rest};
+static const char *const drop[] = {"\"managedFields\":[", "\"ref\":{", "\"last\":\"", NULL};
 static struct seen seen;
 static struct error err;
 
 // Feed in pieces that end at each of the cuts. Returns the first error; whole gets splitter_is_whole().
 static int feed_cut(enum splitter_form form, const char *text, size_t len, const size_t *cuts,
 		    size_t n_cuts, size_t max, bool *whole) {
-	struct splitter *s = splitter_create(form, max, &handlers, &seen);
+	struct splitter *s = splitter_create(form, max, drop, &handlers, &seen);
 	size_t at = 0;
 	int ret = 0;
 
@@ -165,19 +166,20 @@ static void strings_end_where_they_end_at_any_place_of_a_block(void **state) {
 		}
 }
 
-static void managed_fields_are_left_out_and_nothing_else_is(void **state) {
+static void what_nobody_reads_is_left_out_and_nothing_else_is(void **state) {
 	assert_int_equal(
 		feed(SPLITTER_STREAM,
 		     "{\"metadata\":{\"managedFields\":[{\"f:x]\":{\"\\\"]\":[]}}],\"name\":\"n\"}}"
-		     "{\"metadata\":{\"managedFields\":[]}}"
+		     "{\"metadata\":{\"managedFields\":[],\"last\":\"\\\"\\\\\",\"last\":\"\"}}"
 		     "{\"a\":\"\\\"managedFields\\\":[1,2]\",\"b\":\"managedFields\"}"
-		     "{\"x\\\"managedFields\":[1,2]}"),
+		     "{\"x\\\"managedFields\":[1,2],\"ref\":[1],\"ref\":{\"a\":{\"b\":\"}\"}},"
+		     "\"ref\":{\"c\":1}}"),
 		0);
 	assert_string_equal(seen.text,
 			    "I{\"metadata\":{\"managedFields\":[],\"name\":\"n\"}}\n"
-			    "I{\"metadata\":{\"managedFields\":[]}}\n"
+			    "I{\"metadata\":{\"managedFields\":[],\"last\":\"\",\"last\":\"\"}}\n"
 			    "I{\"a\":\"\\\"managedFields\\\":[1,2]\",\"b\":\"managedFields\"}\n"
-			    "I{\"x\\\"managedFields\":[1,2]}\n");
+			    "I{\"x\\\"managedFields\":[1,2],\"ref\":[1],\"ref\":{},\"ref\":{}}\n");
 }
 
 static void faults_name_the_offset_and_end_it(void **state) {
@@ -252,7 +254,7 @@ static void size_and_depth_have_bounds(void **state) {
 }
 
 static void a_handlers_refusal_ends_it_for_good(void **state) {
-	struct splitter *s = splitter_create(SPLITTER_STREAM, 0, &handlers, &seen);
+	struct splitter *s = splitter_create(SPLITTER_STREAM, 0, NULL, &handlers, &seen);
 
 	seen = (struct seen){.answer = -ECANCELED};
 	assert_int_equal(splitter_feed(s, "{}{}", 4, &err), -ECANCELED);
@@ -284,7 +286,7 @@ int main(void) {
 		cmocka_unit_test(any_two_cuts_give_the_same),
 		cmocka_unit_test(a_text_that_ends_early_is_not_whole),
 		cmocka_unit_test(strings_end_where_they_end_at_any_place_of_a_block),
-		cmocka_unit_test(managed_fields_are_left_out_and_nothing_else_is),
+		cmocka_unit_test(what_nobody_reads_is_left_out_and_nothing_else_is),
 		cmocka_unit_test(faults_name_the_offset_and_end_it),
 		cmocka_unit_test(a_nul_is_a_fault_wherever_it_is),
 		cmocka_unit_test(size_and_depth_have_bounds),
