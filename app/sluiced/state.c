@@ -2,28 +2,10 @@
 // The state file: its directory, its warnings.
 #include "state.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/log.h"
-
-static int make_directories(const char *file) {
-	char path[PATH_MAX];
-	size_t n = strlen(file);
-
-	if (n >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, file, n + 1);
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return 0;
-}
 
 int state_load(struct ipam_memory *m, const char *path, struct error *err) {
 	struct error why;
@@ -31,7 +13,7 @@ int state_load(struct ipam_memory *m, const char *path, struct error *err) {
 
 	if (path[0] == '\0')
 		return 0;
-	ret = make_directories(path);
+	ret = file_make_directories(path);
 	if (ret < 0)
 		return error_set(err, ret,
 				 "services.stateFile: the directory of %s can't be made: %s", path,

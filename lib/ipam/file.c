@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory of addresses as a file: {"version": 1, "addresses": [{"namespace", "name", "address", "pool"}]}.
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "doc/doc.h"
 #include "ipam/ipam.h"
 
@@ -82,27 +80,16 @@ static void forget_all(struct ipam_memory *m) {
 		free(list);
 }
 
-// Give the file another name that nothing else has.
 static int set_aside(const char *path, struct error *err) {
 	char aside[PATH_MAX];
 	struct error why = *err;
+	int ret = file_set_aside(path, aside);
 
-	for (int i = 0; i < 1000; i++) {
-		int len = i == 0 ? snprintf(aside, sizeof(aside), "%s.damaged", path)
-				 : snprintf(aside, sizeof(aside), "%s.damaged.%d", path, i);
-
-		if (len < 0 || (size_t)len >= sizeof(aside))
-			return error_set(err, -ENAMETOOLONG, "%s: name too long", path);
-		if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0)
-			return error_set(
-				err, 1,
-				"%.700s; kept as %.255s, starting without remembered addresses",
-				why.text, aside);
-		if (errno != EEXIST)
-			return error_set(err, -errno, "%s: %.200s; it can't be set aside: %s", path,
-					 why.text, strerror(errno));
-	}
-	return error_set(err, -EEXIST, "%s: too many damaged copies beside it", path);
+	if (ret < 0)
+		return error_set(err, ret, "%s: %.200s; it can't be set aside: %s", path, why.text,
+				 strerror(-ret));
+	return error_set(err, 1, "%.700s; kept as %.255s, starting without remembered addresses",
+			 why.text, aside);
 }
 
 int ipam_memory_load(struct ipam_memory *m, const char *path, struct error *err) {
@@ -158,63 +145,13 @@ static char *to_text(const struct ipam_memory *m) {
 	return text;
 }
 
-static int write_all(int fd, const char *text, size_t len) {
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-// The rename itself is durable only once its directory is.
-static int sync_directory(const char *path) {
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int fd, ret = 0;
-
-	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
-		 slash == NULL ? "." : path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0 && errno != EINVAL)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int replace_file(const char *path, const char *text) {
-	char temp[PATH_MAX];
-	int fd, ret;
-
-	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	ret = write_all(fd, text, strlen(text));
-	if (close(fd) < 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && rename(temp, path) < 0)
-		ret = -errno;
-	if (ret < 0)
-		unlink(temp);
-	return ret < 0 ? ret : sync_directory(path);
-}
-
 int ipam_memory_save(struct ipam_memory *m, const char *path, struct error *err) {
 	char *text = to_text(m);
 	int ret;
 
 	if (text == NULL)
 		return error_set(err, -ENOMEM, "%s: out of memory", path);
-	ret = replace_file(path, text);
+	ret = file_replace(path, text, strlen(text));
 	free(text);
 	if (ret < 0)
 		return error_set(err, ret, "%s: can't be written: %s", path, strerror(-ret));

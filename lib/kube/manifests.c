@@ -4,13 +4,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "kube/watch.h"
 
 #define FILE_MAX (64u << 20)
@@ -158,49 +157,6 @@ static int decode_file(struct manifests *m, struct file *f) {
 	return 0;
 }
 
-static int read_fd(int fd, char **text, size_t *len) {
-	struct stat st;
-	size_t n = 0, size;
-	char *t;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > FILE_MAX)
-		return -EFBIG;
-	size = (size_t)st.st_size;
-	t = malloc(size + 1);
-	if (t == NULL)
-		return -ENOMEM;
-	while (n < size) {
-		ssize_t got = read(fd, t + n, size - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			free(t);
-			return -errno;
-		}
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	*text = t;
-	*len = n;
-	return 0;
-}
-
-static int read_text(const char *path, char **text, size_t *len) {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = read_fd(fd, text, len);
-	close(fd);
-	return ret;
-}
-
 static void report_unreadable(struct manifests *m, struct file *f, int code) {
 	struct error err;
 
@@ -215,7 +171,7 @@ static void report_unreadable(struct manifests *m, struct file *f, int code) {
 static int refresh_file(struct manifests *m, struct file *f) {
 	char *text = NULL;
 	size_t len = 0;
-	int ret = read_text(f->path, &text, &len);
+	int ret = file_read(f->path, FILE_MAX, &text, &len);
 
 	if (ret == -ENOMEM)
 		return ret;
