@@ -238,9 +238,12 @@ static int decode_node_addr(struct kube_node *node, const struct doc_node *n, st
 	ret = doc_member(&text, n, "address", err);
 	if (ret == 0)
 		ret = kube_addr(&a, &text, err);
-	if (ret == 0 && node->internal[a.family == 6].family == 0)
-		node->internal[a.family == 6] = a;
-	return ret;
+	if (ret < 0 || node->internal[a.family == 6].family != 0)
+		return ret;
+	if (node->internal[a.family == 4].family == 0)
+		node->primary = a.family == 6;
+	node->internal[a.family == 6] = a;
+	return 0;
 }
 
 int kube_decode_node(struct kube_object *o, const struct doc_node *n, struct error *err) {

@@ -20,6 +20,7 @@ struct kube *kube_create(const struct kube_settings *settings, struct ipam_memor
 }
 
 static void unit_free(struct kube *k, struct unit *u) {
+	k->n_doubted -= u->doubted;
 	HASH_DEL(k->units, u);
 	kube_plan_fini(&u->plan);
 	free(u->slices);
@@ -43,6 +44,7 @@ void kube_destroy(struct kube *k) {
 			free(i);
 		}
 	}
+	health_clear(&k->health);
 	free(k->nodes);
 	free(k);
 }
@@ -343,18 +345,35 @@ static int refresh_nodes(struct kube *k) {
 	qsort(nodes, n, sizeof(*nodes), node_cmp);
 	free(k->nodes);
 	k->nodes = nodes;
+	k->targets_version++;
 	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
 		u->dirty |= u->service != NULL && u->plan.target == KUBE_TARGET_NODE;
 	return 0;
 }
 
-static int put_row(const struct kube_view *v, uint32_t row, struct model *m,
-		   struct model_key *key) {
+struct kube_view unit_view(const struct kube *k, const struct unit *u) {
+	struct kube_object *const *endpoints = u->n_slices > 0 ? u->slices : &u->fallback;
+
+	return (struct kube_view){.key = u->key,
+				  .service = u->service,
+				  .plan = &u->plan,
+				  .settings = k->settings,
+				  .endpoints = (const struct kube_object *const *)endpoints,
+				  .n_endpoints = u->n_slices > 0 ? u->n_slices
+								 : u->fallback != NULL,
+				  .nodes = k->nodes,
+				  .n_nodes = HASH_COUNT(k->items[KUBE_NODE]),
+				  .health = k->health};
+}
+
+static int put_row(const struct kube_view *v, uint32_t row, struct model *m, struct model_key *key,
+		   bool *doubted) {
 	struct model_service s;
 	int ret = kube_translate(&s, v, row);
 
 	if (ret < 0)
 		return ret;
+	*doubted |= ret == 1;
 	*key = s.key;
 	ret = model_put(m, &s);
 	model_service_fini(&s);
@@ -368,26 +387,21 @@ static bool has_row(const struct model_key *rows, uint32_t n, const struct model
 	return false;
 }
 
-static int put_rows(struct kube *k, const struct unit *u, struct model *m, struct model_key *rows,
+static int put_rows(struct kube *k, struct unit *u, struct model *m, struct model_key *rows,
 		    uint32_t n) {
-	struct kube_object *const *endpoints = u->n_slices > 0 ? u->slices : &u->fallback;
-	const struct kube_view v = {.service = u->service,
-				    .plan = &u->plan,
-				    .settings = k->settings,
-				    .endpoints = (const struct kube_object *const *)endpoints,
-				    .n_endpoints = u->n_slices > 0 ? u->n_slices
-								   : u->fallback != NULL,
-				    .nodes = k->nodes,
-				    .n_nodes = HASH_COUNT(k->items[KUBE_NODE])};
+	const struct kube_view v = unit_view(k, u);
+	bool doubted = false;
 	int changes = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		int ret = put_row(&v, i, m, &rows[i]);
+		int ret = put_row(&v, i, m, &rows[i], &doubted);
 
 		if (ret < 0)
 			return ret;
 		changes += ret;
 	}
+	k->n_doubted += (uint32_t)doubted - u->doubted;
+	u->doubted = doubted;
 	return changes;
 }
 
@@ -409,7 +423,10 @@ static int write_unit(struct kube *k, struct unit *u, struct model *m) {
 	free(u->rows);
 	u->rows = rows;
 	u->n_rows = n;
-	u->dirty = false;
+	if (u->dirty && (u->in_node_mode || unit_in_node_mode(u)))
+		k->targets_version++;
+	u->in_node_mode = unit_in_node_mode(u);
+	u->dirty = u->judged = false;
 	return changes;
 }
 
@@ -418,7 +435,7 @@ static int write_units(struct kube *k, struct model *m) {
 	int changes = 0;
 
 	HASH_ITER(hh, k->units, u, next) {
-		int ret = u->dirty ? write_unit(k, u, m) : 0;
+		int ret = u->dirty || u->judged ? write_unit(k, u, m) : 0;
 
 		if (ret < 0)
 			return ret;

@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#include "kube/health.h"
 #include "kube/objects.h"
 #include "kube/settings.h"
 
@@ -39,5 +40,28 @@ size_t kube_count(const struct kube *k, enum kube_kind kind);
 // Bring the model up to date. complete: the source has shown all its objects; false (a file can't be read yet): the remembered addresses of
 // Services that are missing stay theirs. Returns the number of model services put or removed, or -ENOMEM; then call again, nothing is lost.
 int kube_apply(struct kube *k, struct model *m, bool complete);
+
+// --- node mode: probes ---
+
+struct kube_probe_target {
+	const char *node;
+	const char *ns,
+		*name; // the Service whose healthCheckNodePort it is; NULL: kube-proxy's /healthz
+	struct ip_addr addr; // the node's first InternalIP
+	uint16_t port;
+};
+
+// What is worth probing: kube-proxy on every eligible node while a served Service with target node goes by it; the healthCheckNodePort of each served Service
+// with externalTrafficPolicy Local on the nodes where it has usable endpoints. *list is freed by the caller, its texts live until the next change of the store.
+// Returns their number, each once; -EAGAIN while nodes wait for kube_apply(); -ENOMEM.
+int kube_probe_targets(const struct kube *k, uint16_t kube_proxy_port,
+		       struct kube_probe_target **list);
+// Another number means that the targets may be others.
+uint64_t kube_probe_version(const struct kube *k);
+// Remember a verdict; ns and name are those of the target. Returns 1 when kube_apply() has something to do for it, 0, -ENOMEM (nothing changed).
+int kube_set_node_health(struct kube *k, const char *node, const char *ns, const char *name,
+			 const struct kube_health *h);
+// Services whose every node is down by its probes: not believed, all get traffic.
+uint32_t kube_disbelieved(const struct kube *k);
 
 #endif

@@ -132,6 +132,7 @@ static bool services_equal(const struct kube_service *a, const struct kube_servi
 	       a->headless == b->headless && a->other_proxy == b->other_proxy &&
 	       a->local == b->local && a->restricted == b->restricted &&
 	       a->affinity_timeout == b->affinity_timeout &&
+	       a->health_check_node_port == b->health_check_node_port &&
 	       memcmp(a->families, b->families, 2) == 0 && ports_equal(a, b) && asks_equal(a, b) &&
 	       a->n_ranges == b->n_ranges &&
 	       (a->n_ranges == 0 ||
@@ -168,6 +169,7 @@ static bool endpoints_equal(const struct kube_endpoints *a, const struct kube_en
 
 static bool nodes_equal(const struct kube_node *a, const struct kube_node *b) {
 	return a->excluded == b->excluded && a->draining == b->draining &&
+	       a->primary == b->primary &&
 	       memcmp(a->internal, b->internal, sizeof(a->internal)) == 0;
 }
 
@@ -206,8 +208,7 @@ static bool conditions_equal(const struct kube_service *a, const struct kube_ser
 // What same_traffic() leaves out, of two Services with equal addresses in status.
 static bool written_equal(const struct kube_service *a, const struct kube_service *b) {
 	return (a->n_status == 0 || memcmp(a->status_modes, b->status_modes, a->n_status) == 0) &&
-	       a->status_alien == b->status_alien &&
-	       a->health_check_node_port == b->health_check_node_port && conditions_equal(a, b);
+	       a->status_alien == b->status_alien && conditions_equal(a, b);
 }
 
 bool kube_object_equal(const struct kube_object *a, const struct kube_object *b) {

@@ -62,13 +62,14 @@ struct kube_service_port {
 struct kube_service {
 	enum kube_service_type type;
 	enum kube_family_policy family_policy;
-	bool headless;             // clusterIP None, or the label service.kubernetes.io/headless
-	bool other_proxy;          // label service.kubernetes.io/service-proxy-name
-	bool local;                // externalTrafficPolicy: Local
-	bool restricted;           // source ranges were given, parsable or not
-	uint32_t affinity_timeout; // seconds; 0: none
-	uint8_t families[2];       // ipFamilies in order: 4, 6, or 0 for none
-	const char *lb_class;      // NULL: none
+	bool headless;    // clusterIP None, or the label service.kubernetes.io/headless
+	bool other_proxy; // label service.kubernetes.io/service-proxy-name
+	bool local;       // externalTrafficPolicy: Local
+	bool restricted;  // source ranges were given, parsable or not
+	uint16_t health_check_node_port; // 0: none
+	uint32_t affinity_timeout;       // seconds; 0: none
+	uint8_t families[2];             // ipFamilies in order: 4, 6, or 0 for none
+	const char *lb_class;            // NULL: none
 	const char *target, *forwarding, *scheduler, *pool,
 		*sharing_key;    // annotations; NULL: absent
 	const char *bad_request; // a requested address that is none, or NULL
@@ -84,7 +85,6 @@ struct kube_service {
 	// As found in the object, for those who write it; not part of the traffic.
 	const uint8_t *status_modes; // enum kube_ip_mode of each status[]
 	bool status_alien; // there are ingress entries or parts of them that status[] and status_modes[] don't say
-	uint16_t health_check_node_port; // 0: none
 	uint32_t n_conditions;
 	const struct kube_condition *conditions; // ours alone: types that begin with sluice.dev/
 };
@@ -118,6 +118,7 @@ struct kube_endpoints { // of an EndpointSlice or of a v1 Endpoints object
 struct kube_node {
 	bool excluded; // label node.kubernetes.io/exclude-from-external-load-balancers other than false
 	bool draining;              // being deleted, or tainted out of service
+	uint8_t primary;            // the family of the very first InternalIP, as an index
 	struct ip_addr internal[2]; // first InternalIP: [0] IPv4, [1] IPv6; family 0: none
 };
 

@@ -30,6 +30,9 @@ struct unit {                                   // one Service name and all that
 	struct model_key *rows; // in the model now
 	uint32_t n_rows;
 	bool dirty;
+	bool judged;       // a verdict on one of its nodes changed
+	bool doubted;      // all its nodes are down by their probes
+	bool in_node_mode; // as written to the model
 	UT_hash_handle hh;
 	char key[]; // "ns/name"
 };
@@ -40,8 +43,16 @@ struct kube {
 	struct item *items[KUBE_KINDS];
 	struct unit *units;
 	const struct kube_object **nodes; // sorted by name
+	struct health_node *health;
+	uint64_t targets_version; // of what kube_probe_targets() reads
+	uint32_t n_doubted;       // units
 	bool resolve, nodes_changed, was_complete;
 	uint32_t round;
 };
+
+// Served, and by nodes.
+bool unit_in_node_mode(const struct unit *u);
+// What translation sees of a unit with a Service.
+struct kube_view unit_view(const struct kube *k, const struct unit *u);
 
 #endif

@@ -25,8 +25,16 @@ struct oracle_entry { // a remembered address
 	struct ip_addr addr;
 };
 
+struct oracle_verdict { // on a node, for "" or a Service
+	char node[8], service[64];
+	struct kube_health health;
+};
+
 struct oracle {
 	const struct kube_settings *settings;
+	struct oracle_verdict verdicts[ORACLE_MAX];
+	int n_verdicts;
+	enum kube_verdict judged[ORACLE_MAX];          // of the backends of the port at hand
 	const struct kube_object *objects[ORACLE_MAX]; // the world
 	int n_objects;
 	const struct kube_object *services[ORACLE_MAX]; // by age
@@ -406,7 +414,20 @@ static inline void oracle_pods(const struct oracle *w, struct model_service *out
 			       reasons[list[i].class]);
 }
 
-static inline void oracle_nodes(const struct oracle *w, struct model_service *out,
+static inline struct kube_health oracle_health(const struct oracle *w, const char *node,
+					       const struct kube_object *o) {
+	const char *service = o->service.local && o->service.health_check_node_port > 0
+				      ? o->meta.name
+				      : "";
+
+	for (int i = 0; i < w->n_verdicts; i++)
+		if (strcmp(w->verdicts[i].node, node) == 0 &&
+		    strcmp(w->verdicts[i].service, service) == 0)
+			return w->verdicts[i].health;
+	return (struct kube_health){KUBE_UNASKED, 0};
+}
+
+static inline void oracle_nodes(struct oracle *w, struct model_service *out,
 				const struct kube_object *o, const struct kube_service_port *p) {
 	uint16_t port = out->mode == MODEL_DSR ? p->port : p->node_port;
 	struct oracle_endpoint list[ORACLE_MAX];
@@ -416,6 +437,7 @@ static inline void oracle_nodes(const struct oracle *w, struct model_service *ou
 		for (int f = 0; f < 2 && w->objects[i]->meta.kind == KUBE_NODE; f++) {
 			const struct kube_node *node = &w->objects[i]->node;
 			const struct ip_addr *a = &node->internal[f];
+			struct kube_health h = oracle_health(w, w->objects[i]->meta.name, o);
 			uint32_t ready = 0, terminating = 0, weight = 1;
 
 			if (a->family == 0)
@@ -432,6 +454,9 @@ static inline void oracle_nodes(const struct oracle *w, struct model_service *ou
 				}
 			if (o->service.local)
 				weight = ready ? ready : terminating;
+			if (weight > 0 && o->service.local && h.verdict == KUBE_UP && h.weight > 0)
+				weight = h.weight;
+			w->judged[out->n_backends] = h.verdict;
 			if (weight > 0)
 				oracle_backend(out, a, port, node->draining, weight,
 					       node->draining ? "node-draining" : "");
@@ -447,6 +472,30 @@ static inline void oracle_mark_usable(struct model_service *out) {
 			any |= out->backends[j].addr.family == b->addr.family &&
 			       out->backends[j].state == MODEL_READY;
 		b->usable = b->state == MODEL_READY || (b->state == MODEL_DRAINING && !any);
+	}
+}
+
+// What probes say about those that are usable so far, and what becomes of it.
+static inline void oracle_judge(const struct oracle *w, struct model_service *out) {
+	bool believed[2] = {false, false};
+
+	for (uint32_t i = 0; i < out->n_backends; i++)
+		believed[out->backends[i].addr.family == 6] |= out->backends[i].usable &&
+							       w->judged[i] != KUBE_DOWN;
+	for (uint32_t i = 0; i < out->n_backends; i++) {
+		struct model_backend *b = &out->backends[i];
+
+		if (b->state == MODEL_READY && w->judged[i] == KUBE_UNKNOWN)
+			strcpy(b->reason, "node-probe-unknown");
+		if (!b->usable || w->judged[i] != KUBE_DOWN)
+			continue;
+		if (!believed[b->addr.family == 6]) {
+			strcpy(b->reason, "node-down-disbelieved");
+			continue;
+		}
+		b->state = MODEL_DRAINING;
+		b->usable = 0;
+		strcpy(b->reason, "node-down");
 	}
 }
 
@@ -476,10 +525,13 @@ static inline void oracle_port(struct oracle *w, struct model *m, int me, uint32
 		out.source_ranges = (struct ip_prefix *)s->ranges;
 		out.n_source_ranges = s->n_ranges;
 		oracle_frontends(w, &out, me, &s->ports[row]);
-		if (out.n_frontends > 0)
-			(oracle_is_node(w, s) ? oracle_nodes : oracle_pods)(w, &out, o,
-									    &s->ports[row]);
+		if (out.n_frontends > 0 && oracle_is_node(w, s))
+			oracle_nodes(w, &out, o, &s->ports[row]);
+		else if (out.n_frontends > 0)
+			oracle_pods(w, &out, o, &s->ports[row]);
 		oracle_mark_usable(&out);
+		if (oracle_is_node(w, s))
+			oracle_judge(w, &out);
 	}
 	assert_true(model_put(m, &out) >= 0);
 }

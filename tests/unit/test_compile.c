@@ -252,6 +252,30 @@ static void a_single_backend_needs_no_table(void **state) {
 	assert_int_equal(s->usable[0], backend_at(&f, &a, "10.0.1.3", 8080)); // sorted by address
 }
 
+static uint32_t slots_of_second(const struct service *s) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->table.size; i++)
+		n += ((const uint8_t *)s->table.slots)[i];
+	return n;
+}
+
+static void weights_are_shares_of_the_table(void **state) {
+	const struct service *s;
+
+	web(&a, "a", 80, MODEL_FULLNAT, "203.0.113.1");
+	a.backends[1].weight = 3;
+	put(&f, &a);
+	fixture_update(&f);
+	s = service_at(f.t, "203.0.113.1", 80);
+	assert_in_range(slots_of_second(s), s->table.size * 3 / 4 - 1, s->table.size * 3 / 4 + 1);
+	a.backends[0].weight = 3; // the weight alone makes another table
+	put(&f, &a);
+	assert_int_equal(fixture_update(&f), 1);
+	s = service_at(f.t, "203.0.113.1", 80);
+	assert_in_range(slots_of_second(s), s->table.size / 2 - 1, s->table.size / 2 + 1);
+}
+
 static void next_hops_decide_who_is_usable(void **state) {
 	static const struct {
 		enum model_mode mode;
@@ -581,6 +605,7 @@ int main(void) {
 		TEST(affinity_keeps_the_ids_and_changes_bits_and_salts),
 		TEST(listed_backends_keep_their_flows_unless_they_stopped_serving),
 		TEST(a_single_backend_needs_no_table),
+		TEST(weights_are_shares_of_the_table),
 		TEST(next_hops_decide_who_is_usable),
 		TEST(an_address_that_becomes_ours_stops_being_a_backend),
 		TEST(source_ranges_bind_load_balancer_addresses_of_their_family),

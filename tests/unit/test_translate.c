@@ -409,7 +409,8 @@ static void random_service(char *out, size_t size) {
 		PICK("", "ipFamilies: [IPv4, IPv6],", "ipFamilies: [IPv6],",
 		     "ipFamilies: [IPv4, IPv6], ipFamilyPolicy: RequireDualStack,"),
 		PICK("", "externalIPs: [192.0.2.200],", "externalIPs: [203.0.113.6, 192.0.2.201],"),
-		PICK("", "externalTrafficPolicy: Local,", "loadBalancerClass: other,"),
+		PICK("", "externalTrafficPolicy: Local,", "loadBalancerClass: other,",
+		     "externalTrafficPolicy: Local, healthCheckNodePort: 32000,"),
 		PICK("", "clusterIP: 10.96.0.7,", "clusterIP: None,", "sessionAffinity: ClientIP,",
 		     "loadBalancerSourceRanges: [10.0.0.0/8, x],"),
 		PICK("", "", "", "loadBalancer: {ingress: [{ip: 203.0.113.2}]}",
@@ -489,6 +490,26 @@ static void world_change(struct oracle *o, struct kube *k) {
 	}
 }
 
+// A probe says something about a node, which need not exist.
+static void verdict_change(struct oracle *o, struct kube *k) {
+	struct oracle_verdict v = {
+		.health = {(enum kube_verdict)(random() % 4), (uint32_t)random() % 4}};
+	bool proxy = random() % 2;
+	int at = 0;
+
+	snprintf(v.node, sizeof(v.node), "n%ld", random() % 5);
+	if (!proxy)
+		snprintf(v.service, sizeof(v.service), "s%ld", random() % 6);
+	while (at < o->n_verdicts && (strcmp(o->verdicts[at].node, v.node) != 0 ||
+				      strcmp(o->verdicts[at].service, v.service) != 0))
+		at++;
+	o->verdicts[at] = v;
+	if (at == o->n_verdicts)
+		o->n_verdicts++;
+	assert_true(kube_set_node_health(k, v.node, proxy ? NULL : "default",
+					 proxy ? NULL : v.service, &v.health) >= 0);
+}
+
 static void assert_same(const struct model *got, const struct model *expected, int step) {
 	const struct model_service **a, **b;
 	int n = model_list(got, &a), n_b = model_list(expected, &b);
@@ -527,6 +548,8 @@ static void run_history(unsigned seed, void (*change)(struct kube_settings *s), 
 
 		for (long i = random() % 3; i >= 0; i--)
 			world_change(&o, w.k);
+		for (long i = random() % 4; i > 0; i--)
+			verdict_change(&o, w.k);
 		assert_true(kube_apply(w.k, w.m, true) >= 0);
 		oracle_run(&o, expected);
 		assert_same(w.m, expected, step);
