@@ -9,6 +9,7 @@
 #define SLUICE_API_KUBECONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -49,6 +50,9 @@ struct kubeconfig {
 // paths: files between colons; NULL: $KUBECONFIG, else ~/.kube/config. A missing file of a list is skipped, an only one is an error.
 // Errors: -EINVAL, -ENOENT and other -errno of reading; err says file, line and path.
 int kubeconfig_load(struct kubeconfig **out, const char *paths, struct error *err);
+// The same of one text, as if it stood in the file at path (an absolute one).
+int kubeconfig_parse(struct kubeconfig **out, const char *path, const char *text, size_t len,
+		     struct error *err);
 // A pod's: $KUBERNETES_SERVICE_HOST and _PORT, files of the service account. Errors: -ENOENT when this is no pod.
 int kubeconfig_in_cluster(struct kubeconfig **out, struct error *err);
 // The same with every path below root ("" is the real one).
