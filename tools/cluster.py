@@ -14,6 +14,8 @@ one arm (for dsr: answers go straight from s1 to the client)
 import collections
 import hashlib
 import os
+import subprocess
+import sys
 
 from netlab import LabError, Sluice, wait_for
 
@@ -44,21 +46,12 @@ http {{
 """
 
 
-class Pod:
-    """A namespace with servers that say its name. Started by need, ended with the lab or by kill()."""
+class Servers:
+    """A namespace with servers that say its name. Started by need, ended with the lab."""
 
-    def __init__(self, cluster, number):
-        self.name = f"s{number}"
-        self.cluster = cluster
-        self.v4, self.v6 = f"10.0.0.{10 + number}", f"fd00::{10 + number}"
-        lab = cluster.lab
-        self.ns = lab.namespace(self.name)
-        lab.veth(self.ns, "eth0", cluster.switch, self.name)
-        cluster.switch.ip(f"link set {self.name} master br0")
-        self.ns.address("eth0", f"{self.v4}/24", f"{self.v6}/64")
-        if cluster.shape != "one-arm":
-            self.ns.route("default", "10.0.0.1")
-            self.ns.route("default", "fd00::1")
+    def __init__(self, cluster, name, v4, v6):
+        self.cluster, self.name, self.v4, self.v6 = cluster, name, v4, v6
+        self.ns = cluster.lab.namespace(name)
         self.servers = {}
 
     def serve(self, *kinds):
@@ -97,6 +90,19 @@ class Pod:
     def address(self, family):
         return self.v4 if family == 4 else self.v6
 
+
+class Pod(Servers):
+    """A host of the switch."""
+
+    def __init__(self, cluster, number):
+        super().__init__(cluster, f"s{number}", f"10.0.0.{10 + number}", f"fd00::{10 + number}")
+        cluster.lab.veth(self.ns, "eth0", cluster.switch, self.name)
+        cluster.switch.ip(f"link set {self.name} master br0")
+        self.ns.address("eth0", f"{self.v4}/24", f"{self.v6}/64")
+        if cluster.shape != "one-arm":
+            self.ns.route("default", "10.0.0.1")
+            self.ns.route("default", "fd00::1")
+
     def die(self):
         """As a pod dies whose node lost power: no FIN, no RST, nothing answers any more."""
         self.ns.ip("link set eth0 down")
@@ -113,14 +119,33 @@ class Pod:
         return self.serve(*kinds)
 
 
-class Cluster:
-    def __init__(self, lab, build, device="af_xdp", shape="two-arm", pods=4, workers=1, qpairs=1, router_mtu=None):
-        self.lab, self.shape, self.device, self.qpairs = lab, shape, device, qpairs
-        self.data = lab.dir / "data"
+class Clients:
+    """What is asked of virtual addresses by one who has a namespace `client`, files `data` and `pods`."""
+
+    def make_data(self):
+        self.data = self.lab.dir / "data"
         self.data.mkdir()
         content = os.urandom(12 << 20)
         (self.data / "file").write_bytes(content)
         self.digest = hashlib.sha256(content).hexdigest()
+
+    def get(self, address, path="/", *options, seconds=5, check=True):
+        """One request by curl: what it printed, or with check=False the CompletedProcess."""
+        return self.client.run("curl", "-sS", "-f", "-m", seconds, *options, url(address, path), check=check)
+
+    def get_many(self, address, n, parallel=40, background=False):
+        """n requests over n connections. A Requests, finished unless background."""
+        requests = Requests(self, address, n, parallel)
+        return requests if background else requests.finish()
+
+    def start_download(self, address, path="/slow/file"):
+        return Download(self, address, path)
+
+
+class Cluster(Clients):
+    def __init__(self, lab, build, device="af_xdp", shape="two-arm", pods=4, workers=1, qpairs=1, router_mtu=None):
+        self.lab, self.shape, self.device, self.qpairs = lab, shape, device, qpairs
+        self.make_data()
         self.manifests = {}
         self.client = lab.namespace("client")
         self.lb = lab.namespace("lb")
@@ -219,6 +244,16 @@ class Cluster:
         mine = [s for s in self.sluice.items("services") if s["namespace"] == "default" and s["name"] == name]
         return {6 if ":" in a else 4: a for a in (mine[0]["addresses"] if mine else [])}
 
+    def alive(self):
+        return self.sluice.process.running()
+
+    @property
+    def dirty(self):
+        return bool(self.manifests)
+
+    def last_words(self):
+        return self.sluice.last_words()
+
     def forget(self):
         """Removes every Service."""
         for name in self.manifests:
@@ -258,20 +293,6 @@ class Cluster:
             pod.ns.sysctl("net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
             for a in addresses.values():
                 pod.ns.address("lo", a + ("/128" if ":" in a else "/32"))
-
-    # --- clients ---
-
-    def get(self, address, path="/", *options, seconds=5, check=True):
-        """One request by curl: what it printed, or with check=False the CompletedProcess."""
-        return self.client.run("curl", "-sS", "-f", "-m", seconds, *options, url(address, path), check=check)
-
-    def get_many(self, address, n, parallel=40, background=False):
-        """n requests over n connections. A Requests, finished unless background."""
-        requests = Requests(self, address, n, parallel)
-        return requests if background else requests.finish()
-
-    def start_download(self, address, path="/slow/file"):
-        return Download(self, address, path)
 
 
 class Requests:
@@ -341,6 +362,43 @@ class Download:
         if status != 0 or digest != self.cluster.digest:
             raise LabError(f"download: curl's status {status}, {self.size()} bytes, "
                            f"{'right' if digest == self.cluster.digest else 'wrong'} checksum; {self.process.log()[-300:]}")
+
+
+class Conversation:
+    """A TCP connection to the echo of a Service: says something at its start, and again when told to go on."""
+
+    CODE = r"""
+import socket, sys
+s = socket.create_connection((sys.argv[1], 7001), 5)
+s.sendall(b"hello\n"); assert s.recv(100) == b"hello\n"
+print("up", flush=True)
+sys.stdin.readline()
+s.settimeout(5)
+try:
+    s.sendall(b"still there?\n")
+    print("answer", s.recv(100).decode().strip(), flush=True)
+except OSError as e:
+    print("errno", e.errno, flush=True)
+"""
+
+    def __init__(self, cluster, address):
+        self.process = subprocess.Popen([*cluster.client.enter, "setpriv", "--pdeathsig", "KILL", sys.executable, "-c", self.CODE,
+                                         address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "up\n":
+            self.__exit__()
+            raise LabError(f"no connection to {address}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def go_on(self):
+        """"answer TEXT", or "errno N" when the connection is gone."""
+        out, _ = self.process.communicate("go\n", timeout=15)
+        return out.strip()
 
 
 def url(address, path="/"):

@@ -233,7 +233,8 @@ class Sluice:
         self.socket = lab.dir / "sluice.sock"
         self.config = lab.dir / "sluice.yaml"
         self.process = None
-        config["services"].setdefault("manifests", str(self.manifests))
+        if "kubernetes" not in config["services"]:
+            config["services"].setdefault("manifests", str(self.manifests))
         config["services"].setdefault("stateFile", str(lab.dir / "addresses.json"))
         config.setdefault("management", {"socket": str(self.socket)})
         self.config.write_text(to_yaml(config))
@@ -295,6 +296,12 @@ class Sluice:
 
     def stop(self):
         self.process.end()
+
+    def last_words(self):
+        if self.process is None:
+            return "sluiced never ran"
+        died = "" if self.process.running() else f"sluiced is dead, status {self.process.popen.returncode}\n"
+        return f"{died}sluiced's log ends:\n{self.process.log()[-2000:]}"
 
 
 def to_yaml(value, depth=0):
