@@ -9,6 +9,8 @@
 //   - Refused connections, 429 and trouble of the server or the link don't make a version worse: watch again later, list nothing.
 //   - 410, however it is said, forgets the version. The first in two minutes lists at once, the next ones back off.
 //   - A watch without a byte for 90 s is reconnected: bookmarks come every minute, so its connection is dead (or the server sends none, and it costs little).
+//     When the next one is silent too, all is listed: a server that went back in time (etcd restored) says nothing, bookmarks included, to who asks for what
+//     follows a version that it has not reached again.
 //   - Versions are opaque: kept, sent, never compared.
 //   - A watch with initial events that is refused means a list in this round; a server that calls it invalid is not asked again.
 #include <errno.h>
@@ -26,6 +28,7 @@
 #define SOON_MS 100 // upper end of the delay of what is asked at once
 #define EXPIRED_QUIET_MS 120000
 #define WATCH_FAILURES 3 // then the version itself is in doubt
+#define WATCH_SILENCES 2 // likewise
 #define BODY_MAX 65536
 
 struct reflector *reflector_create(const struct reflector_settings *s) {
@@ -161,8 +164,12 @@ static void after_watch(struct reflector *r, enum reflector_cause cause,
 		plan_expired(r, relist(r), end);
 		return;
 	case REFLECTOR_SILENT:
-		plan_soon(r, ASK_WATCH);
-		return;
+		if (++r->failed_watches < WATCH_SILENCES) {
+			plan_soon(r, ASK_WATCH);
+			return;
+		}
+		again = false;
+		break;
 	case REFLECTOR_LINK:
 		if (r->now.progress) {
 			plan_soon(r, ASK_WATCH);

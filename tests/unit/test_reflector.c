@@ -445,6 +445,24 @@ static void a_silent_watch_is_opened_again(void **state) {
 	assert_true(stats()->failing_since_ms == INT64_MIN);
 }
 
+static void a_watch_that_is_silent_again_may_wait_for_a_future_that_was_undone(void **state) {
+	list_then_watch(WATCH("10"));
+	for (int i = 0; i < 2; i++) { // with a bookmark between: patience
+		t.now += 90000;
+		end(200, -ETIMEDOUT);
+		asks_within(SOON, WATCH("10"));
+		say(200, BOOKMARK("10"));
+	}
+	t.now += 90000;
+	end(200, -ETIMEDOUT);
+	asks_within(SOON, WATCH("10"));
+	t.now += 90000;
+	end(200, -ETIMEDOUT);
+	asks_within(FIRST_BACKOFF, "resourceVersion=10");
+	answer(504, "{\"kind\":\"Status\",\"message\":\"Too large resource version\"}");
+	asks_within(SOON, "limit=500");
+}
+
 static void a_short_watch_without_a_word_is_a_failure(void **state) {
 	list_then_watch(WATCH("10"));
 	t.now += 500;
@@ -686,6 +704,7 @@ int main(void) {
 		LIST_TEST(refused_connections_and_throttling_list_nothing),
 		LIST_TEST(what_the_server_asks_for_is_waited_for),
 		LIST_TEST(a_silent_watch_is_opened_again),
+		LIST_TEST(a_watch_that_is_silent_again_may_wait_for_a_future_that_was_undone),
 		LIST_TEST(a_short_watch_without_a_word_is_a_failure),
 		LIST_TEST(a_cut_watch_goes_on_where_it_was),
 		LIST_TEST(a_cut_list_is_listed_again_and_changes_nothing),
