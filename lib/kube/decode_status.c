@@ -9,6 +9,7 @@
 
 #define FINALIZER "service.kubernetes.io/load-balancer-cleanup"
 #define CONDITION_PREFIX "sluice.dev/"
+#define PORTS_ERROR "LoadBalancerPortsError"
 
 static int out_of_memory(struct error *err) {
 	return error_set(err, -ENOMEM, "out of memory");
@@ -38,6 +39,14 @@ static int decode_ingress(struct kube_service *s, struct ip_addr *addrs, uint8_t
 	return ret;
 }
 
+static int keep_ingress(struct kube_object *o, const struct doc_node *list, struct error *err) {
+	char *text = json_dumps(list->json, JSON_COMPACT | JSON_SORT_KEYS);
+
+	o->service.ingress = text == NULL ? NULL : kube_strdup(o, text);
+	free(text);
+	return o->service.ingress == NULL ? out_of_memory(err) : 0;
+}
+
 static int decode_load_balancer(struct kube_object *o, const struct doc_node *status,
 				struct error *err) {
 	struct kube_service *s = &o->service;
@@ -62,16 +71,21 @@ static int decode_load_balancer(struct kube_object *o, const struct doc_node *st
 	}
 	s->status = addrs;
 	s->status_modes = modes;
-	return ret;
+	return ret == 0 && s->status_alien ? keep_ingress(o, &list, err) : ret;
 }
 
-// A condition of a type that begins with our name; others are left out.
+static bool is_ours(const char *type) {
+	return strncmp(type, CONDITION_PREFIX, strlen(CONDITION_PREFIX)) == 0 ||
+	       strcmp(type, PORTS_ERROR) == 0;
+}
+
+// A condition of a type that we write; others are left out.
 static int decode_condition(struct kube_object *o, struct kube_condition *list,
 			    const struct doc_node *n, struct error *err) {
 	struct kube_condition c = {"", "", "", "", "", 0};
 	int ret = kube_text(o, &c.type, n, "type", 316, err);
 
-	if (ret < 0 || strncmp(c.type, CONDITION_PREFIX, strlen(CONDITION_PREFIX)) != 0)
+	if (ret < 0 || !is_ours(c.type))
 		return ret;
 	ret = kube_text(o, &c.status, n, "status", 32, err);
 	if (ret == 0)

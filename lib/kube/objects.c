@@ -208,7 +208,8 @@ static bool conditions_equal(const struct kube_service *a, const struct kube_ser
 // What same_traffic() leaves out, of two Services with equal addresses in status.
 static bool written_equal(const struct kube_service *a, const struct kube_service *b) {
 	return (a->n_status == 0 || memcmp(a->status_modes, b->status_modes, a->n_status) == 0) &&
-	       a->status_alien == b->status_alien && conditions_equal(a, b);
+	       a->status_alien == b->status_alien && same(a->ingress, b->ingress) &&
+	       conditions_equal(a, b);
 }
 
 bool kube_object_equal(const struct kube_object *a, const struct kube_object *b) {

@@ -85,8 +85,10 @@ struct kube_service {
 	// As found in the object, for those who write it; not part of the traffic.
 	const uint8_t *status_modes; // enum kube_ip_mode of each status[]
 	bool status_alien; // there are ingress entries or parts of them that status[] and status_modes[] don't say
+	const char *ingress; // then: the whole list as JSON; else NULL
 	uint32_t n_conditions;
-	const struct kube_condition *conditions; // ours alone: types that begin with sluice.dev/
+	const struct kube_condition *
+		conditions; // ours alone: types that begin with sluice.dev/, and LoadBalancerPortsError
 };
 
 struct kube_endpoint_port {

@@ -235,6 +235,22 @@ static void what_a_load_balancer_wrote_is_read_back(void **state) {
 	kube_object_put(o);
 }
 
+static void an_ingress_of_more_than_addresses_is_kept_whole(void **state) {
+	struct kube_object *o = decode_one(
+		"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 1}]}, status: {conditions: "
+		"[{type: LoadBalancerPortsError, status: 'True'}], loadBalancer: {ingress: "
+		"[{ports: [{protocol: TCP, port: 80, error: E}], ip: 192.0.2.1}, {hostname: h}]}}}");
+	const struct kube_service *s = &o->service;
+
+	assert_true(s->status_alien);
+	assert_int_equal(s->n_status, 1);
+	assert_string_equal(s->ingress,
+			    "[{\"ip\":\"192.0.2.1\",\"ports\":[{\"error\":\"E\",\"port\":80,"
+			    "\"protocol\":\"TCP\"}]},{\"hostname\":\"h\"}]");
+	assert_int_equal(s->n_conditions, 1);
+	kube_object_put(o);
+}
+
 #define WRITTEN(meta, status)                                                                      \
 	"{apiVersion: v1, kind: Service, metadata: {name: a, " meta                                \
 	"}, spec: {ports: [{port: 1}]}, status: {" status "}}"
@@ -372,6 +388,7 @@ int main(void) {
 		cmocka_unit_test(what_only_writers_see_is_no_change_of_traffic),
 		cmocka_unit_test(requests_are_read_under_the_names_of_others),
 		cmocka_unit_test(pools_and_keys_are_read_under_the_names_of_others),
+		cmocka_unit_test(an_ingress_of_more_than_addresses_is_kept_whole),
 		cmocka_unit_test(an_item_of_a_typed_list_needs_no_kind_but_may_not_lie),
 		cmocka_unit_test(the_exclude_label_is_read_as_the_cloud_controller_reads_it),
 	};
