@@ -138,14 +138,14 @@ static void take_ended(struct http *h) {
 }
 
 static void work_off(struct http *h) {
-	struct http_call *c, *last = TAILQ_LAST(&h->waiting, http_calls);
+	struct http_call *c;
+	unsigned n = 0;
 
+	TAILQ_FOREACH(c, &h->waiting, link)
+		n++;
 	// What a callback of this round starts waits for the next one: the loop gets to breathe.
-	while (!h->destroyed && last != NULL && (c = TAILQ_FIRST(&h->waiting)) != NULL) {
-		if (c == last)
-			last = NULL;
+	while (!h->destroyed && n-- > 0 && (c = TAILQ_FIRST(&h->waiting)) != NULL)
 		begin(c);
-	}
 	while ((c = TAILQ_FIRST(&h->dead)) != NULL)
 		bury(c);
 }
@@ -296,4 +296,8 @@ struct http_call *http_get(struct http *h, const char *url, const char *wanted, 
 
 unsigned http_pending(const struct http *h) {
 	return h->n_pending;
+}
+
+struct event_base *http_base(const struct http *h) {
+	return h->base;
 }

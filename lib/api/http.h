@@ -22,9 +22,8 @@ struct event_base;
 struct http;
 struct http_call; // an exchange under way
 
-#define HTTP_WANTED 4   // response headers of one exchange
-#define HTTP_VALUE 256  // bytes of a wanted header that are kept, with the closing NUL
-#define HTTP_HEADERS 16 // request headers of one exchange
+#define HTTP_WANTED 4  // response headers of one exchange
+#define HTTP_VALUE 256 // bytes of a wanted header that are kept, with the closing NUL
 
 // NULL: out of memory, or a libcurl without TLS. user_agent is copied.
 struct http *http_create(struct event_base *base, const char *user_agent);
@@ -43,8 +42,8 @@ struct http_request {
 	const char *url;    // absolute, http or https
 	const char *
 		connect_to; // curl's HOST:PORT:HOST:PORT, where the server is while url names who it must prove to be; NULL: as url says
-	const char *headers[HTTP_HEADERS]; // "Name: value", up to the first NULL
-	const char *body;                  // NULL: none
+	const char *const *headers; // "Name: value", ..., NULL; NULL: none
+	const char *body;           // NULL: none
 	size_t body_len;
 	struct http_tls tls;
 	const char *
@@ -84,7 +83,8 @@ struct http_end {
 };
 
 struct http_handlers {
-	// As api_handlers. NULL: the body is dropped.
+	// As api_handlers. on_begin NULL: not wanted; on_data NULL: the body is dropped.
+	void (*on_begin)(void *arg, int status);
 	int (*on_data)(void *arg, int status, const char *data, size_t n);
 	void (*on_end)(void *arg, const struct http_end *end);
 };
@@ -101,6 +101,7 @@ struct http_call *http_get(struct http *h, const char *url, const char *wanted, 
 
 // Exchanges begun and not ended.
 unsigned http_pending(const struct http *h);
+struct event_base *http_base(const struct http *h);
 
 // Milliseconds that a Retry-After header asks to wait, at most a day: seconds, or a date, held against the response's own Date header (NULL: against now, a
 // UNIX time). -1: neither.

@@ -19,6 +19,10 @@
 
 // --- what comes ---
 
+static bool is_alive(const struct http_call *c) {
+	return c->place == HTTP_RUNNING && !c->http->destroyed;
+}
+
 // "Name: value" -> value without blanks around it, when the name is this one.
 static bool header_value(const char *line, size_t n, const char *name, char *value) {
 	size_t k = strlen(name);
@@ -50,21 +54,27 @@ static void end_headers(struct http_call *c) {
 	long status = 0;
 
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (c->in_body || status < 200) // trailers, an interim response
+		return;
 	c->status = (int)status;
-	c->in_body = status >= 200;
+	c->in_body = true;
+	if (c->handlers.on_begin != NULL)
+		c->handlers.on_begin(c->arg, c->status);
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg) {
 	struct http_call *c = arg;
 
 	(void)size;
-	if (c->place != HTTP_RUNNING)
+	if (!is_alive(c))
 		return 0;
 	c->heard_ms = http_now_ms();
 	if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
 		begin_response(c);
 	else if (n <= 2 && (n == 0 || line[0] == '\r' || line[0] == '\n'))
 		end_headers(c);
+	if (!is_alive(c)) // ended by the callback
+		return 0;
 	header_value(line, n, "Retry-After", c->retry_after);
 	header_value(line, n, "Date", c->date);
 	for (size_t i = 0; i < HTTP_WANTED && c->wanted[i] != NULL; i++)
@@ -78,13 +88,13 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg) {
 	int ret;
 
 	(void)size;
-	if (c->place != HTTP_RUNNING)
+	if (!is_alive(c))
 		return 0;
 	c->heard_ms = http_now_ms();
 	if (c->handlers.on_data == NULL)
 		return n;
 	ret = c->handlers.on_data(c->arg, c->status, data, n);
-	if (c->place != HTTP_RUNNING) // cancelled by itself
+	if (!is_alive(c)) // ended by the callback
 		return 0;
 	c->stopped = ret < 0 ? ret : 0;
 	return ret < 0 ? 0 : n;
@@ -166,8 +176,8 @@ static bool set_lists(struct http_call *c, const struct http_request *r) {
 	// curl would ask for a "100 Continue" before larger bodies, and wait for it.
 	bool ok = add_line(&c->headers, "Expect:");
 
-	for (size_t i = 0; ok && i < HTTP_HEADERS && r->headers[i] != NULL; i++)
-		ok = add_line(&c->headers, r->headers[i]);
+	for (const char *const *line = r->headers; ok && line != NULL && *line != NULL; line++)
+		ok = add_line(&c->headers, *line);
 	if (ok && r->connect_to != NULL)
 		ok = add_line(&c->connect_to, r->connect_to);
 	return ok && curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) == CURLE_OK &&

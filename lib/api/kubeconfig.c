@@ -204,7 +204,9 @@ static int decode(struct kubeconfig *k, const struct sources *s, struct error *e
 	if (k->source == NULL)
 		return no_memory(err);
 	ret = kubeconfig_decode_cluster(k, &cluster.body, cluster.source->dir, err);
-	return ret < 0 ? ret : kubeconfig_decode_user(k, &user.body, user.source->dir, err);
+	if (ret == 0)
+		ret = kubeconfig_decode_user(k, &user.body, user.source->dir, err);
+	return ret < 0 ? ret : kubeconfig_decode_exec_config(k, &cluster.body, err);
 }
 
 static int make(struct kubeconfig **out, const struct sources *s, struct error *err) {
@@ -273,6 +275,7 @@ static void free_exec(struct kubeconfig_exec *x) {
 	free_list(x->argv);
 	free_list(x->env);
 	free(x->install_hint);
+	free(x->config);
 	free(x);
 }
 

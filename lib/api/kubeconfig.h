@@ -20,6 +20,7 @@ struct kubeconfig_exec {
 	char **env;         // "NAME=value" beside our own environment, NULL
 	char *install_hint; // for people whose command is missing; NULL: none
 	bool cluster_info;  // it wants to know the cluster
+	char *config;       // of the cluster, for the plugin: JSON; NULL: none
 };
 
 struct kubeconfig_pair {

@@ -13,6 +13,9 @@ int kubeconfig_decode_user(struct kubeconfig *k, const struct doc_node *n, const
 			   struct error *err);
 int kubeconfig_decode_exec(struct kubeconfig *k, const struct doc_node *user, const char *dir,
 			   struct error *err);
+// What the cluster says to the plugin, when there is one.
+int kubeconfig_decode_exec_config(struct kubeconfig *k, const struct doc_node *cluster,
+				  struct error *err);
 
 // A member's text, copied; absent and empty ones leave *out alone. As a path: joined to dir when it is relative.
 int kubeconfig_get_text(const struct doc_node *n, const char *key, char **out, struct error *err);

@@ -6,7 +6,7 @@
 
 #include "api/kubeconfig_decode.h"
 
-#define GROUP "client.authentication.k8s.io/"
+#define GROUP "client.authentication.k8s.io/" // also before the name of the plugin's extension
 
 static int no_memory(struct error *err) {
 	return error_set(err, -ENOMEM, "out of memory");
@@ -135,4 +135,28 @@ int kubeconfig_decode_exec(struct kubeconfig *k, const struct doc_node *user, co
 	    (ret = doc_get_bool(&n, "provideClusterInfo", &x->cluster_info, err)) < 0)
 		return ret;
 	return check_mode(x, &n, err);
+}
+
+int kubeconfig_decode_exec_config(struct kubeconfig *k, const struct doc_node *cluster,
+				  struct error *err) {
+	struct doc_node list, e, extension;
+	size_t size = 0;
+	int ret = doc_member(&list, cluster, "extensions", err);
+
+	if (ret == 0)
+		ret = doc_array_size(&list, &size, err);
+	for (size_t i = 0; ret == 0 && k->exec != NULL && i < size; i++) {
+		const char *name = "";
+
+		e = doc_element(&list, i);
+		ret = doc_get_string(&e, "name", &name, err);
+		if (ret < 0 || strcmp(name, GROUP "exec") != 0)
+			continue;
+		ret = doc_member(&extension, &e, "extension", err);
+		if (ret < 0 || !doc_present(&extension) || k->exec->config != NULL)
+			continue;
+		k->exec->config = json_dumps(extension.json, JSON_COMPACT | JSON_ENCODE_ANY);
+		ret = k->exec->config != NULL ? 0 : no_memory(err);
+	}
+	return ret;
 }

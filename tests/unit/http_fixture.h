@@ -87,7 +87,7 @@ static inline void on_end(void *arg, const struct http_end *end) {
 
 // r.url NULL: the server's. No proxy, whatever the environment says.
 static struct http_call *get(struct lab *l, struct got *g, struct http_request r) {
-	static const struct http_handlers handlers = {on_data, on_end};
+	static const struct http_handlers handlers = {.on_data = on_data, .on_end = on_end};
 	struct http_call *c;
 
 	g->lab = l;

@@ -86,7 +86,9 @@ static void the_request_is_as_asked(void **state) {
 	struct http_request r = {.method = "PATCH",
 				 .body = "{\"a\": 1}",
 				 .body_len = 8,
-				 .headers = {"Content-Type: application/json", "X-Y: z"}};
+
+				 .headers = (const char *const[]){"Content-Type: application/json",
+								  "X-Y: z", NULL}};
 
 	l->server.answer = hello;
 	get_whole(l, &g, r);

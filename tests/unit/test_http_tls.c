@@ -84,7 +84,8 @@ static void the_name_to_prove_may_differ_from_where_the_server_is(void **state) 
 	get_whole(l, &g,
 		  (struct http_request){.url = "https://api.example.com/x",
 					.connect_to = to,
-					.headers = {"Host: kubernetes:6443"},
+					.headers = (const char *const[]){"Host: kubernetes:6443",
+									 NULL},
 					.tls = {.ca = pki.ca.pem}});
 	assert_int_equal(g.end.end.status, 200);
 	assert_non_null(strstr(l->server.last, "\r\nHost: kubernetes:6443\r\n"));
