@@ -11,7 +11,7 @@ FORBIDDEN = {  # on purpose, whatever the meson.build says
     "dataplane": {"model", "kube", "mgmt", "compile"},
     "tables": {"model", "kube", "dataplane"},
 }
-PURE = {"base", "net", "maglev", "sched", "flow", "rewrite", "model", "kube", "ipam", "compile", "doc", "config", "status"}
+PURE = {"base", "net", "maglev", "sched", "flow", "rewrite", "model", "kube", "ipam", "compile", "doc", "config", "status", "probe"}
 THIRD_PARTY = {  # header -> variables of the top meson.build, of which one must be named
     r"rte_.*": {"dpdk_headers", "dpdk_all"},
     r"jansson\.h": {"jansson"},
