@@ -50,6 +50,13 @@ struct config_pool {
 	struct ip_range *ranges; // in the file's order; no two overlap, nor those of two pools
 };
 
+struct config_node_health { // services.nodeHealth
+	bool enabled;
+	uint32_t kube_proxy_port;
+	uint32_t interval_ms, timeout_ms;
+	uint32_t rise, fall;
+};
+
 struct config_services {
 	char *manifests; // file or directory; NULL: an API server is followed instead
 	// services.kubernetes. Of the first two exactly one is set when manifests is NULL, else none.
@@ -67,6 +74,7 @@ struct config_services {
 	char *state_file;          // "": addresses are not remembered
 	bool cluster_ips;
 	bool reject; // noBackend: reject
+	struct config_node_health node_health;
 	uint32_t n_pools, n_node_port_addresses, n_external_ips;
 	struct config_pool *pools;
 	struct ip_addr *node_port_addresses;

@@ -75,6 +75,7 @@ void decode_services(struct decoder *d, const struct doc_node *root);
 
 // Parts of services.
 void decode_kubernetes(struct decoder *d, const struct doc_node *services);
+void decode_node_health(struct decoder *d, const struct doc_node *services);
 
 // Who in the network of `site` owns this address already: fills what ("the address of port wan"), returns true.
 bool site_owner(const struct site *site, const struct ip_range *r, char *what, size_t size);

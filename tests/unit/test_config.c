@@ -228,6 +228,37 @@ static void every_key_of_kubernetes_arrives(void **state) {
 	config_destroy(c);
 }
 
+static void nodes_are_probed_by_default_where_an_api_server_tells_of_them(void **state) {
+	struct config *c = parse(HEAD PORT "services: {kubernetes: {inCluster: true}}\n", NULL);
+
+	assert_true(c->services.node_health.enabled);
+	config_destroy(c);
+	c = parse(HEAD PORT SERVICES, NULL);
+	assert_false(c->services.node_health.enabled);
+	assert_int_equal(c->services.node_health.kube_proxy_port, 10256);
+	assert_int_equal(c->services.node_health.interval_ms, 2000);
+	assert_int_equal(c->services.node_health.timeout_ms, 1000);
+	assert_int_equal(c->services.node_health.rise, 2);
+	assert_int_equal(c->services.node_health.fall, 2);
+	config_destroy(c);
+}
+
+static void every_key_of_node_health_arrives(void **state) {
+	struct config *c = parse(
+		HEAD PORT SERVICES
+		"  nodeHealth: {enabled: true, kubeProxyPort: 20256, intervalMs: 500, "
+		"timeoutMs: 300, rise: 3, fall: 1}\n",
+		NULL);
+
+	assert_true(c->services.node_health.enabled);
+	assert_int_equal(c->services.node_health.kube_proxy_port, 20256);
+	assert_int_equal(c->services.node_health.interval_ms, 500);
+	assert_int_equal(c->services.node_health.timeout_ms, 300);
+	assert_int_equal(c->services.node_health.rise, 3);
+	assert_int_equal(c->services.node_health.fall, 1);
+	config_destroy(c);
+}
+
 static void cpus_are_lists_of_ranges(void **state) {
 	static const struct {
 		const char *text;
@@ -312,6 +343,17 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "f:8: dataplane.timeouts.icmp: unknown key; known here: tcpSynSent, tcpEstablished, tcpFinWait, tcpTimeWait, tcpClose, udp, udpStream, "
 		 "sctpEstablished\n"
 		 "f:8: dataplane.timeouts.tcpClose: not within 1..518400\nf:8: dataplane.timeouts.udp: not within 1..518400\n"},
+
+		// services.nodeHealth
+		{HEAD PORT SERVICES
+		 "  nodeHealth: {enabled: 1, kubeProxyPort: 0, intervalMs: 99, timeoutMs: 49, rise: 0, fall: 101, port: 1}\n",
+		 "f:7: services.nodeHealth.port: unknown key; known here: enabled, kubeProxyPort, intervalMs, timeoutMs, rise, fall\n"
+		 "f:7: services.nodeHealth.enabled: not a boolean\n"
+		 "f:7: services.nodeHealth.kubeProxyPort: not within 1..65535\n"
+		 "f:7: services.nodeHealth.intervalMs: not within 100..600000\n"
+		 "f:7: services.nodeHealth.timeoutMs: not within 50..60000\n"
+		 "f:7: services.nodeHealth.rise: not within 1..100\n"
+		 "f:7: services.nodeHealth.fall: not within 1..100\n"},
 
 		// ports
 		{HEAD SERVICES "ports: {}\n", "f:6: ports: not an array\n"},
@@ -648,6 +690,8 @@ int main(void) {
 		cmocka_unit_test(given_manifests_stand_in_for_the_files),
 		cmocka_unit_test(an_api_server_stands_in_for_manifests),
 		cmocka_unit_test(every_key_of_kubernetes_arrives),
+		cmocka_unit_test(nodes_are_probed_by_default_where_an_api_server_tells_of_them),
+		cmocka_unit_test(every_key_of_node_health_arrives),
 		cmocka_unit_test(cpus_are_lists_of_ranges),
 		cmocka_unit_test(each_fault_is_named_with_file_line_path_and_expectation),
 		cmocka_unit_test(fullnat_without_an_snat_address_is_a_warning),
