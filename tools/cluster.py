@@ -143,8 +143,10 @@ class Clients:
 
 
 class Cluster(Clients):
-    def __init__(self, lab, build, device="af_xdp", shape="two-arm", pods=4, workers=1, qpairs=1, router_mtu=None):
+    def __init__(self, lab, build, device="af_xdp", shape="two-arm", pods=4, workers=1, qpairs=1, router_mtu=None, services=None,
+                 management=False):
         self.lab, self.shape, self.device, self.qpairs = lab, shape, device, qpairs
+        self.more_services = services or {}
         self.make_data()
         self.manifests = {}
         self.client = lab.namespace("client")
@@ -155,7 +157,20 @@ class Cluster(Clients):
         self.lb.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.ip_forward=0")
         (self._one_arm if shape == "one-arm" else self._two_arms)(router_mtu)
         self.pods = [Pod(self, n) for n in range(1, pods + 1)]
+        if management:
+            self._manage()
         self.sluice = Sluice(lab, self.lb, build, self._config(workers))
+
+    def _manage(self):
+        """A network of its own between the kernel of lb and the pods: there lb reaches 10.0.0.11 beside its data plane."""
+        out_of_band = self.lab.namespace("mgmt")
+        self.lab.bridge(out_of_band)
+        for host, name in [(1, self.lb), *((10 + n, p.ns) for n, p in enumerate(self.pods, 1))]:
+            self.lab.veth(name, "mgmt", out_of_band, f"m{host}")
+            out_of_band.ip(f"link set m{host} master br0")
+            name.address("mgmt", f"10.255.0.{host}/24")
+        for n, pod in enumerate(self.pods, 1):
+            self.lb.route(f"{pod.v4}/32", f"10.255.0.{10 + n}")
 
     def _plug(self, ns, device, port):
         self.lab.veth(ns, device, self.switch, port)
@@ -212,6 +227,7 @@ class Cluster(Clients):
                 "addressPools": [{"name": "public", "autoAssign": True, "addresses": (
                     ["10.0.0.200-10.0.0.215", "fd00::200-fd00::20f"] if self.shape == "one-arm" else [POOL4, POOL6])}],
                 "snatAddresses": ["10.0.0.250", "fd00::250"],
+                **self.more_services,
             },
             "log": {"level": "info", "format": "text"},
         }

@@ -50,6 +50,11 @@ static const struct verb verbs[] = {
 	 .help = "network ports: device, link, counters",
 	 .details = "Counters are packets since the start.",
 	 .show = show_ports},
+	{.name = "probes",
+	 .usage = "",
+	 .help = "probes of nodes that serve with target node",
+	 .details = "What each node said last: its kube-proxy, or one of its Services.",
+	 .show = show_probes},
 	{.name = "drain", .usage = "[SERVICE]", .later = NOT_YET},
 	{.name = "top", .usage = "", .later = NOT_YET},
 };

@@ -202,6 +202,17 @@ int show_ports(json_t *body, FILE *out) {
 	return show_items(body, columns, DIM(columns), out);
 }
 
+int show_probes(json_t *body, FILE *out) {
+	static const struct column columns[] = {
+		{"NODE", "node", KIND_PLAIN},      {"SERVICE", "service", KIND_PLAIN},
+		{"URL", "url", KIND_PLAIN},        {"STATE", "state", KIND_PLAIN},
+		{">WEIGHT", "weight", KIND_PLAIN}, {"ANSWER", "answer", KIND_PLAIN},
+		{">AGE", "age", KIND_SPAN},
+	};
+
+	return show_items(body, columns, DIM(columns), out);
+}
+
 int show_explain(json_t *body, FILE *out) {
 	static const struct column columns[] = {
 		{"STAGE", "stage", KIND_PLAIN},

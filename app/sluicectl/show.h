@@ -14,5 +14,6 @@ int show_flows(json_t *body, FILE *out);
 int show_ports(json_t *body, FILE *out);
 int show_explain(json_t *body, FILE *out);
 int show_stats(json_t *body, FILE *out);
+int show_probes(json_t *body, FILE *out);
 
 #endif

@@ -218,6 +218,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
 		load(s, now);
 	if (c->retry_at != 0 && now >= c->retry_at)
 		load(s, now);
+	probes_step(s, now);
 	save(s, now);
 	look_at_neighbors(s, now);
 	arm(s, now < c->quick_until ? QUICK_MS : SLOW_MS);

@@ -3,7 +3,7 @@
 //
 //     arguments, configuration, CPUs, memory      nothing is touched until all of it is good
 //     event loop (signals wait in it)  socket     a second daemon on the same socket ends here
-//     EAL, ports, pools   appliance   objects     tables are ready before the first packet
+//     EAL, ports, pools   appliance   objects     tables are ready before the first packet; probes of nodes
 //     ports receive   their RSS   workers         READY=1
 //     control_run()                               until a signal
 //     STOPPING=1; then everything back up this list
@@ -132,9 +132,12 @@ static int run(struct sluiced *s, struct error *err) {
 	ret = control_load(s, err);
 	if (ret < 0)
 		goto appliance;
-	ret = devices_start(&s->devices, &s->appliance.dp, err);
+	ret = probes_start(s, err);
 	if (ret < 0)
 		goto appliance;
+	ret = devices_start(&s->devices, &s->appliance.dp, err);
+	if (ret < 0)
+		goto probes;
 	ret = learn_rss(s, err);
 	if (ret == 0)
 		ret = start_workers(s, err);
@@ -147,6 +150,8 @@ static int run(struct sluiced *s, struct error *err) {
 	stop_workers(s);
 ports:
 	devices_stop(&s->devices, &s->appliance.dp);
+probes:
+	probes_stop(s);
 appliance:
 	verbs_fini(s);
 	control_unwatch(s);

@@ -158,6 +158,7 @@ static void take(struct sluiced *s, struct config *c) {
 	if (s->latest != s->config)
 		config_destroy(s->latest);
 	s->latest = c;
+	probes_configure(s);
 	if (moved)
 		control_watch(s, c->services.manifests);
 }

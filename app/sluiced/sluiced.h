@@ -9,6 +9,7 @@
 #include "budget.h"
 #include "control.h"
 #include "devices.h"
+#include "probes.h"
 #include "verbs.h"
 
 struct event_base;
@@ -26,6 +27,7 @@ struct sluiced {
 	struct devices devices;
 	struct appliance appliance;
 	struct control control;
+	struct probes probes;
 };
 
 #endif

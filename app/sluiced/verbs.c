@@ -309,6 +309,7 @@ static void verb_ports(void *ctx, struct mgmt_request *r) {
 static const struct mgmt_verb list[] = {
 	{"services", verb_services}, {"backends", verb_backends}, {"flows", verb_flows},
 	{"explain", verb_explain},   {"stats", verb_stats},       {"ports", verb_ports},
+	{"probes", verb_probes},
 };
 
 const struct mgmt_verb *verbs_list(unsigned *n) {

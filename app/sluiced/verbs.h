@@ -2,6 +2,7 @@
 // The verbs of the control socket: GET /v1/VERB in, JSON out.
 //
 //     services, backends, stats, ports    answered at once from model, tables and counters (verbs.c)
+//     probes                              what nodes said of themselves (probes.c)
 //     flows, explain                      workers look into their own tables (flows.c, explain.c)
 //
 // A question to workers is a query: one job for each worker asked, given to their command queues. The control loop calls verbs_poll() until all

@@ -26,6 +26,10 @@ XDP_ONE_ARM = bed("af_xdp-one-arm", device="af_xdp", shape="one-arm")
 PACKET_ONE_ARM = bed("af_packet-one-arm", device="af_packet", shape="one-arm")
 XDP_NARROW = bed("af_xdp-1400-byte-hop", device="af_xdp", router_mtu=1400, pods=1)
 PACKET_NARROW = bed("af_packet-1400-byte-hop", device="af_packet", router_mtu=1400, pods=1)
+# The pods play nodes, which sluiced probes over a network of its own.
+PACKET_NODES = bed("af_packet-nodes", device="af_packet", management=True, services={
+    "defaults": {"target": "node", "forwarding": "fullnat"},
+    "nodeHealth": {"enabled": True, "intervalMs": 500, "timeoutMs": 300}})
 
 BOTH = (XDP, PACKET)
 TWO_WORKERS = (PACKET_TWO_WORKERS, XDP_TWO_WORKERS)

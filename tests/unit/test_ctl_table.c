@@ -145,7 +145,8 @@ static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) 
 		"{\"workers\": {}, \"drops\": {\"a\": {}}}",
 	};
 	static int (*const shows[])(json_t *, FILE *) = {show_services, show_backends, show_flows,
-							 show_ports,    show_explain,  show_stats};
+							 show_ports,    show_explain,  show_stats,
+							 show_probes};
 
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
 		for (size_t s = 0; s < sizeof(shows) / sizeof(shows[0]); s++)
