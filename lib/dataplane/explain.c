@@ -66,7 +66,8 @@ static void track_or_choose(struct worker *w, const struct tables *t, struct pac
 	e->has_flow = k->flow != NULL;
 	if (e->has_flow)
 		view(w, k, &e->flow);
-	if (e->has_flow && backend_serves(t, e->flow.backend, e->flow.gen, k->frontend.service)) {
+	if (e->has_flow &&
+	    backend_serves(&t->backends[e->flow.backend], e->flow.gen, k->frontend.service)) {
 		e->reason = REASON_TRACKED;
 		e->backend = e->flow.backend;
 	} else {

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The short way: plain TCP and UDP packets that need nothing but their flow, in four passes over the burst.
+// The short way: plain TCP and UDP packets that need nothing but their flow, in passes over the burst.
 //
-//     read      frame -> tuple; the frontend map's slot is on its way
-//     name      frontend or endpoint -> hash; the flow's bucket is on its way
+//     read      frame -> addresses, ports; the frontend map's slot is on its way
+//     name      frontend -> hash; the flow's bucket is on its way. Not to a frontend: the endpoint map's slot is
+//     answers   endpoint -> hash of the flow's key (dnat), or of the snat entry, which names the key (fullnat); only where there are some
 //     find      the flow; its backend is on its way
 //     deliver   backend -> next hop -> bytes -> transmit buffer
 //
 // Most packets are of this kind: no options, the port's own tag or none, no affinity, no source ranges, a next hop that is known. Whatever
 // a pass finds out of the ordinary it leaves alone, untouched, for the stages (burst.c), which do everything from the start. So
-// each rule is decided in one place, the stages; here stands only how the usual case passes them. One inline core, a variant for each family.
+// each rule is decided in one place, the stages; here stands only how the usual case passes them. What a known flow vouches for, that
+// its client's address is a host's, say, is not asked again: parse_brief4(), parse_brief6().
+//
+// The two families' packets of a burst go through apart: IPv4 from the front of worker.lanes, IPv6 from its end, each through a
+// variant of its own out of one inline core.
 #include <rte_byteorder.h>
 #include <rte_prefetch.h>
 
@@ -26,184 +31,348 @@ void bench_lap(const char *pass);
 
 static const uint8_t special_flags = PARSE_TCP_FIN | PARSE_TCP_SYN | PARSE_TCP_RST;
 
-LANE uint64_t load64(const void *at) {
-	uint64_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return v;
+LANE uint16_t l3_size(const uint8_t family) {
+	return family == 4 ? 20 : 40;
 }
 
-// To our MAC, from another host's.
-LANE bool is_addressed(const struct tables_port *port, const uint8_t *frame) {
-	const uint64_t mac_bits = rte_le_to_cpu_64(UINT64_C(0x0000ffffffffffff));
-	uint64_t mac = load64(&port->mac) & mac_bits, to = load64(frame) & mac_bits,
-		 from = load64(frame + 6) & mac_bits;
-
-	return (to == mac) & (from != mac) & !(frame[6] & 1);
+LANE uint8_t *l4_of(const struct lane *l, const uint8_t family) {
+	return l->ip + l3_size(family);
 }
 
-// Where the IP header begins, with the port's tag if it has one; 0: not so.
-LANE uint16_t l3_offset(const struct tables_port *port, const uint8_t *frame, uint16_t *ethertype) {
-	uint16_t tag = parse_load16(frame + 12);
+LANE const uint8_t *src_of(const struct lane *l, const uint8_t family) {
+	return l->ip + (family == 4 ? 12 : 8);
+}
 
-	*ethertype = tag;
-	if (port->vlan == 0)
-		return 14;
+LANE const uint8_t *dst_of(const struct lane *l, const uint8_t family) {
+	return l->ip + (family == 4 ? 16 : 24);
+}
+
+LANE uint16_t src_port_of(const struct lane *l, const uint8_t family) {
+	return parse_load16(l4_of(l, family));
+}
+
+LANE uint16_t dst_port_of(const struct lane *l, const uint8_t family) {
+	return parse_load16(l4_of(l, family) + 2);
+}
+
+LANE struct flow_key key_of(const struct lane *l, const uint8_t family) {
+	struct flow_key k = {.id = l->id,
+			     .port = l->client_port,
+			     .family = family,
+			     .kind = FLOW_FORWARD};
+
+	memcpy(k.addr, l->client, family == 4 ? 4 : 16);
+	return k;
+}
+
+// --- read ---
+
+// To our MAC, from another host's; the IP header begins at 14, or at 18 behind the port's own tag. NULL: not so.
+LANE uint8_t *find_ip(const struct tables_port *port, uint8_t *frame, uint16_t *ethertype) {
+	uint64_t mac = parse_load64(port->mac.b), to = parse_load64(frame),
+		 from = parse_load64(frame + 6);
+
+	if ((rte_le_to_cpu_64(to ^ mac) << 16) != 0 || (rte_le_to_cpu_64(from ^ mac) << 16) == 0 ||
+	    (rte_le_to_cpu_64(from) & 1) != 0)
+		return NULL;
+	if (port->vlan == 0) {
+		*ethertype = parse_load16(frame + 12);
+		return frame + 14;
+	}
 	*ethertype = parse_load16(frame + 16);
-	return tag == rte_cpu_to_be_16(0x8100) &&
-			       (rte_be_to_cpu_16(parse_load16(frame + 14)) & 0xfff) == port->vlan
-		       ? 18
-		       : 0;
+	if (parse_load16(frame + 12) != rte_cpu_to_be_16(0x8100) ||
+	    (rte_be_to_cpu_16(parse_load16(frame + 14)) & 0xfff) != port->vlan)
+		return NULL;
+	return frame + 18;
 }
 
-LANE bool name_in(const struct worker *w, const struct tables *t, struct lane *l,
-		  const struct parsed *p, const uint8_t family) {
-	const size_t size = family == 4 ? 4 : 16;
+// Name a slot of a map of (address, port, protocol) and fetch it.
+LANE void name_slot(struct lane *l, const struct tuple_map *map, const uint8_t *addr, uint16_t port,
+		    const uint8_t family) {
+	uint64_t a[2];
 
-	if (l->frontend.affinity | l->frontend.restricted)
+	if (family == 4) {
+		l->tuple = tuple_key4(parse_load32(addr), port, l->p.protocol);
+		l->hash = tuple_start4(map, l->tuple);
+		rte_prefetch0(&map->slots4[l->hash]);
+		return;
+	}
+	memcpy(a, addr, sizeof(a));
+	l->tuple = tuple_key4(0, port, l->p.protocol);
+	l->hash = tuple_start6(map, a, l->tuple);
+	rte_prefetch0(&map->slots6[l->hash]);
+}
+
+LANE bool find_slot(const struct lane *l, const struct tuple_map *map, const uint8_t *addr,
+		    void *value, const uint8_t family) {
+	uint64_t a[2];
+
+	if (family == 4)
+		return tuple_find4_from(map, (uint32_t)l->hash, l->tuple, value);
+	memcpy(a, addr, sizeof(a));
+	return tuple_find6_from(map, (uint32_t)l->hash, a, l->tuple, value);
+}
+
+LANE bool read_packet(const struct tables *t, struct lane *l, struct rte_mbuf *m, uint8_t *ip,
+		      uint32_t room, const uint8_t family) {
+	l->m = m;
+	l->ip = ip;
+	if (room < l3_size(family) + 8u ||
+	    !(family == 4 ? parse_brief4(&l->p, ip, room) : parse_brief6(&l->p, ip, room)) ||
+	    l->p.ttl <= 1)
 		return false;
-	if (memcmp(p->src, p->dst, size) == 0)
+	name_slot(l, t->frontend_map, dst_of(l, family), dst_port_of(l, family), family);
+	return true;
+}
+
+struct filled { // of the lanes: IPv4 grows up, IPv6 down; and the number of packets for the stages
+	struct lane *end4, *begin6;
+	uint16_t rest;
+};
+
+LANE bool read_frame(const struct tables *t, struct rte_mbuf *m, struct filled *to) {
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip;
+	uint32_t len = rte_pktmbuf_data_len(m);
+	uint16_t ethertype;
+
+	if (len < 42)
+		return false;
+	ip = find_ip(&t->ports[m->port], frame, &ethertype);
+	if (ip == NULL)
+		return false;
+	len -= (uint32_t)(ip - frame);
+	if (ethertype == rte_cpu_to_be_16(0x0800)) {
+		if (!read_packet(t, to->end4, m, ip, len, 4))
+			return false;
+		to->end4++;
+		return true;
+	}
+	if (ethertype != rte_cpu_to_be_16(0x86dd) || !read_packet(t, to->begin6 - 1, m, ip, len, 6))
+		return false;
+	to->begin6--;
+	return true;
+}
+
+// Frames -> lanes; the others go to rest.
+static struct filled read_all(const struct tables *t, struct lane *lanes, struct rte_mbuf **m,
+			      uint16_t n, struct rte_mbuf **rest) {
+	struct filled to = {.end4 = lanes, .begin6 = lanes + BURST};
+
+	for (uint16_t i = 0; i < n && i < AHEAD; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (uint16_t i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], void *));
+		if (!read_frame(t, m[i], &to))
+			rest[to.rest++] = m[i];
+	}
+	return to;
+}
+
+// --- name ---
+
+LANE void name_flow(const struct worker *w, struct lane *l, bool record, const uint8_t family) {
+	struct flow_key k = key_of(l, family);
+
+	l->hash = flow_hash_in(w->flows, family, &k);
+	l->flow = flow_home(w->flows, family, l->hash);
+	flow_prefetch(w->flows, family, l->hash, record);
+}
+
+// All that a burst has in common.
+struct burst {
+	struct worker *w;
+	const struct tables *t;
+	bool any_owner; // one worker, or packets that were handed over to their owner
+};
+
+LANE bool name_in(const struct burst *b, struct lane *l, const uint8_t family) {
+	const struct tables *t = b->t;
+
+	if (!frontend_ref_is_plain(l->frontend))
 		return false;
 	l->way = WAY_IN;
-	l->key.id = l->frontend.id;
-	l->key.port = p->src_port;
-	memcpy(l->key.addr, p->src, size);
-	if (t->workers == 1 || l->handed_over || tables_is_receivers(t, l->frontend))
-		return true;
-	return tables_owner(t, family, l->key.addr, l->key.port, l->frontend.owner_by_address) ==
-	       w->id;
+	l->id = l->frontend.id;
+	l->client_port = src_port_of(l, family);
+	memcpy(l->client, src_of(l, family), family == 4 ? 4 : 16);
+	if (!b->any_owner && !tables_is_receivers(t, l->frontend) &&
+	    tables_owner(t, family, l->client, l->client_port, l->frontend.owner_by_address) !=
+		    b->w->id)
+		return false;
+	name_flow(b->w, l, l->frontend.mode == TABLES_FULLNAT, family);
+	return true;
 }
 
-LANE bool name_back_snat(const struct worker *w, const struct tables *t, struct lane *l,
-			 const struct parsed *p, const struct local_ref *local,
-			 struct endpoint_ref endpoint, const uint8_t family) {
-	uint16_t port = rte_be_to_cpu_16(p->dst_port);
+// True when some are not to a frontend.
+LANE bool name_all(const struct burst *b, struct lane *lanes, uint16_t n, const uint8_t family) {
+	bool others = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend, family)) {
+			if (!name_in(b, l, family))
+				l->way = WAY_ASIDE;
+			continue;
+		}
+		l->way = WAY_BACK_DNAT; // until more is known
+		others = true;
+		name_slot(l, b->t->endpoint_map, src_of(l, family), src_port_of(l, family), family);
+	}
+	return others;
+}
+
+// --- answers ---
+
+LANE bool name_snat(const struct burst *b, struct lane *l, struct local_ref local,
+		    struct endpoint_ref endpoint, const uint8_t family) {
+	uint16_t port = rte_be_to_cpu_16(dst_port_of(l, family));
 
 	l->way = WAY_BACK_SNAT;
-	l->snat_index = (uint8_t)local->snat_index;
+	l->snat_index = (uint8_t)local.snat_index;
 	l->snat_port = port;
-	if (!(local->kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
+	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
-	return t->workers == 1 || l->handed_over ||
-	       tables_back_owner(t, family, endpoint, l->snat_index, port) == w->id;
+	if (!b->any_owner &&
+	    tables_back_owner(b->t, family, endpoint, l->snat_index, port) != b->w->id)
+		return false;
+	l->hash = flow_snat_hash(b->w->flows, family, l->endpoint, l->snat_index, port);
+	flow_snat_prefetch(b->w->flows, family, l->hash);
+	return true;
 }
 
-LANE bool name_back(const struct worker *w, const struct tables *t, struct lane *l,
-		    const struct parsed *p, const uint8_t family) {
-	struct endpoint_ref endpoint;
-	struct local_ref local;
-	bool found = family == 4 ? tuple_find4(t->endpoint_map, p->src[0], p->src_port, p->protocol,
-					       &endpoint)
-				 : tuple_find6(t->endpoint_map, p->src, p->src_port, p->protocol,
-					       &endpoint);
-
-	if (!found)
-		return false;
-	l->endpoint = endpoint.id;
-	if (tuple_find(t->local_map, family, p->dst, 0, 0, &local))
-		return name_back_snat(w, t, l, p, &local, endpoint, family);
+LANE bool name_dnat(const struct burst *b, struct lane *l, struct endpoint_ref endpoint,
+		    const uint8_t family) {
 	if (!endpoint.dnat || endpoint.ambiguous)
 		return false;
-	l->way = WAY_BACK_DNAT;
-	l->key.id = endpoint.frontend;
-	l->key.port = p->dst_port;
-	memcpy(l->key.addr, p->dst, family == 4 ? 4 : 16);
-	return t->workers == 1 || l->handed_over ||
-	       tables_owner(t, family, l->key.addr, l->key.port, endpoint.owner_by_address) ==
-		       w->id;
+	l->id = endpoint.frontend;
+	l->client_port = dst_port_of(l, family);
+	memcpy(l->client, dst_of(l, family), family == 4 ? 4 : 16);
+	if (!b->any_owner && tables_owner(b->t, family, l->client, l->client_port,
+					  endpoint.owner_by_address) != b->w->id)
+		return false;
+	name_flow(b->w, l, false, family);
+	return true;
 }
 
-LANE void prefetch(const struct worker *w, struct lane *l, const uint8_t family) {
-	if (l->way == WAY_BACK_SNAT) {
-		l->hash = flow_snat_hash(w->flows, family, l->endpoint, l->snat_index,
-					 l->snat_port);
-		flow_snat_prefetch(w->flows, family, l->hash);
-	} else {
-		l->hash = flow_hash_in(w->flows, family, &l->key);
-		flow_prefetch(w->flows, family, l->hash,
-			      l->way == WAY_IN && l->frontend.mode == TABLES_FULLNAT);
+LANE bool name_answer(const struct burst *b, struct lane *l, const uint8_t family) {
+	struct endpoint_ref endpoint;
+	struct local_ref local;
+	uint32_t dst[4];
+
+	if (!find_slot(l, b->t->endpoint_map, src_of(l, family), &endpoint, family))
+		return false;
+	l->endpoint = endpoint.id;
+	memcpy(dst, dst_of(l, family), family == 4 ? 4 : 16);
+	if (tuple_find(b->t->local_map, family, dst, 0, 0, &local))
+		return name_snat(b, l, local, endpoint, family);
+	return name_dnat(b, l, endpoint, family);
+}
+
+// True when some are answers of fullnat.
+LANE bool name_answers(const struct burst *b, struct lane *lanes, uint16_t n,
+		       const uint8_t family) {
+	bool origins = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way != WAY_BACK_DNAT)
+			continue;
+		if (!name_answer(b, l, family))
+			l->way = WAY_ASIDE;
+		origins |= l->way == WAY_BACK_SNAT;
+	}
+	return origins;
+}
+
+// The snat entry names the flow.
+LANE void name_origins(const struct burst *b, struct lane *lanes, uint16_t n,
+		       const uint8_t family) {
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+		struct flow_origin o;
+
+		if (l->way != WAY_BACK_SNAT)
+			continue;
+		if (!flow_snat_find(b->w->flows, family, l->hash, l->endpoint, l->snat_index,
+				    l->snat_port, &o)) {
+			l->way = WAY_ASIDE;
+			continue;
+		}
+		memcpy(l->client, o.addr, family == 4 ? 4 : 16);
+		l->id = o.frontend;
+		l->client_port = o.port;
+		name_flow(b->w, l, false, family);
 	}
 }
 
-// The bytes, and the slot where its frontend would be. False: for the stages.
-LANE bool read_packet(const struct tables *t, struct lane *l, uint32_t len, uint16_t l3,
-		      const uint8_t family) {
-	const struct parsed *p = &l->p;
+// --- find ---
 
-	if (!(family == 4 ? parse_plain4(&l->p, l->data, len, l3)
-			  : parse_plain6(&l->p, l->data, len, l3)) ||
-	    p->ttl <= 1)
-		return false;
-	if (family == 4) {
-		l->hash = tuple_start4(t->frontend_map, p->dst[0], p->dst_port, p->protocol);
-		rte_prefetch0(&t->frontend_map->slots4[l->hash]);
-	} else {
-		l->hash = tuple_start6(t->frontend_map, p->dst, p->dst_port, p->protocol);
-		rte_prefetch0(&t->frontend_map->slots6[l->hash]);
+LANE void find_all(const struct burst *b, struct lane *lanes, uint16_t n, const uint8_t family) {
+	const struct backend *backends = b->t->backends;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+		struct flow_key k;
+
+		if (l->way == WAY_ASIDE)
+			continue;
+		k = key_of(l, family);
+		l->flow = flow_seek(b->w->flows, family, &k, l->hash, l->flow);
+		if (l->flow != NULL)
+			rte_prefetch0(&backends[l->flow->backend]);
+		if (l->way != WAY_IN)
+			rte_prefetch0(&b->t->frontends[l->id]);
 	}
-	return true;
 }
 
-// Everything else that can be said without the flow. False: for the stages.
-LANE bool name_packet(const struct worker *w, const struct tables *t, struct lane *l,
-		      const uint8_t family) {
-	const struct parsed *p = &l->p;
-	uint32_t start = (uint32_t)l->hash;
-	bool in;
+// --- deliver ---
 
-	l->key = (struct flow_key){.family = family, .kind = FLOW_FORWARD};
-	in = family == 4 ? tuple_find4_from(t->frontend_map, start, p->dst[0], p->dst_port,
-					    p->protocol, &l->frontend)
-			 : tuple_find6_from(t->frontend_map, start, p->dst, p->dst_port,
-					    p->protocol, &l->frontend);
-	if (!(in ? name_in(w, t, l, p, family) : name_back(w, t, l, p, family)))
-		return false;
-	prefetch(w, l, family);
-	return true;
+struct deliver { // what a pass reads for every packet: stores into packets might change it, for all that a compiler knows
+	struct worker *w;
+	const struct tables *t;
+	const struct tables_port *ports;
+	const struct backend *backends;
+	const struct neighbor_table *neighbors;
+	struct flow_table *flows;
+	uint32_t now;
+	uint32_t near; // where the last route was found
+	bool traced;
+};
+
+struct hop { // the next hop's word, and the egress port
+	uint64_t word;
+	uint16_t port;
+};
+
+// False: its MAC is not known, or the packet is too long for the port.
+LANE bool use_nexthop(const struct deliver *d, const struct lane *l, uint32_t nexthop,
+		      struct hop *out) {
+	out->port = neighbor_port(d->neighbors, nexthop);
+	out->word = neighbor_word(d->neighbors, nexthop);
+	return (out->word & NEIGHBOR_KNOWN) && l->p.l3_len <= d->ports[out->port].mtu;
 }
 
-// The answers of fullnat: the snat entry names the flow, whose bucket is then on its way as well.
-LANE bool name_origin(const struct worker *w, const struct tables *t, struct lane *l,
-		      const uint8_t family) {
-	struct flow_origin o;
-
-	if (!flow_snat_find(w->flows, family, l->hash, l->endpoint, l->snat_index, l->snat_port,
-			    &o))
-		return false;
-	memcpy(l->key.addr, o.addr, family == 4 ? 4 : 16);
-	l->key.id = o.frontend;
-	l->key.port = o.port;
-	l->hash = flow_hash_in(w->flows, family, &l->key);
-	flow_prefetch(w->flows, family, l->hash, false);
-	(void)t;
-	return true;
+LANE bool route_in(const struct deliver *d, const struct lane *l, const struct backend *b,
+		   struct hop *out) {
+	return b->nexthop != TABLES_NO_ID && use_nexthop(d, l, b->nexthop, out);
 }
 
-LANE bool lane_route(const struct worker *w, const struct tables *t, struct lane *l,
+LANE bool route_back(struct deliver *d, const struct lane *l, struct hop *out,
 		     const uint8_t family) {
+	const struct tables *t = d->t;
+	uint32_t i = family == 4
+			     ? lpm_find4_near(t->route_map, l->client[0], &d->near)
+			     : lpm_find6_near(t->route_map, (const uint8_t *)l->client, &d->near);
 	uint32_t nexthop;
 
-	if (l->way == WAY_IN) {
-		nexthop = t->backends[l->backend].nexthop;
-		if (nexthop == TABLES_NO_ID)
-			return false;
-		l->port = neighbor_port(w->dp->neighbors, nexthop);
-	} else if (!find_route(w->dp, t, family, l->key.addr, &l->port, &nexthop) ||
-		   nexthop == NEIGHBOR_NONE) {
+	if (i == LPM_NONE)
 		return false;
-	}
-	l->word = neighbor_word(w->dp->neighbors, nexthop);
-	return (l->word & NEIGHBOR_KNOWN) && l->p.l3_len <= t->ports[l->port].mtu;
-}
-
-LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end *src,
-		  const struct rewrite_end *dst) {
-	const uint16_t header = family == 4 ? 20 : 40;
-
-	if (l->p.protocol == 6)
-		rewrite_nat(l->data + l->p.l3, header, family, 6, src, dst);
-	else
-		rewrite_nat(l->data + l->p.l3, header, family, 17, src, dst);
+	nexthop = t->routes[i].nexthop;
+	if (t->routes[i].on_link)
+		nexthop = neighbor_find(d->neighbors, t->routes[i].port, family, l->client);
+	return nexthop != NEIGHBOR_NONE && use_nexthop(d, l, nexthop, out);
 }
 
 LANE struct rewrite_end lane_end(const void *addr, uint16_t port, const uint8_t family) {
@@ -213,57 +382,65 @@ LANE struct rewrite_end lane_end(const void *addr, uint16_t port, const uint8_t 
 	return e;
 }
 
-LANE void rewrite_in(const struct tables *t, struct lane *l, const uint8_t family) {
-	const struct backend *b = &t->backends[l->backend];
+LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end *src,
+		  const struct rewrite_end *dst) {
+	if (l->p.protocol == 6)
+		rewrite_nat(l->ip, l3_size(family), family, 6, src, dst);
+	else
+		rewrite_nat(l->ip, l3_size(family), family, 17, src, dst);
+}
+
+LANE void rewrite_in(const struct deliver *d, struct lane *l, const struct backend *b,
+		     const struct flow_record *r, const uint8_t family) {
 	struct rewrite_end dst = lane_end(b->addr, b->port, family), src;
+	const struct ip_addr *snat;
 
 	if (l->frontend.mode == TABLES_DNAT) {
 		rewrite(l, family, NULL, &dst);
 		return;
 	}
-	src = lane_end(family == 4 ? t->snat4[l->snat_index].b : t->snat6[l->snat_index].b,
-		       rte_cpu_to_be_16(l->snat_port), family);
+	snat = family == 4 ? &d->t->snat4[r->snat_index] : &d->t->snat6[r->snat_index];
+	src = lane_end(snat->b, rte_cpu_to_be_16((uint16_t)r->snat_port), family);
 	rewrite(l, family, &src, &dst);
 }
 
-LANE void rewrite_back(const struct tables *t, struct lane *l, const uint8_t family) {
-	const struct frontend *f = &t->frontends[l->key.id];
+LANE void rewrite_back(struct lane *l, const struct frontend *f, const uint8_t family) {
 	struct rewrite_end src = lane_end(f->addr.b, f->port, family), dst;
 
 	if (l->way == WAY_BACK_DNAT) {
 		rewrite(l, family, &src, NULL);
 		return;
 	}
-	dst = lane_end(l->key.addr, l->key.port, family);
+	dst = lane_end(l->client, l->client_port, family);
 	rewrite(l, family, &src, &dst);
 }
 
 // The Ethernet header: in place where nothing but addresses changes.
-LANE void put_l2(const struct tables_port *port, struct lane *l) {
-	uint64_t mac = rte_cpu_to_be_64(l->word << 16);
-	bool tag_stays = l->p.l3 == (port->vlan == 0 ? 14 : 18);
+LANE void put_l2(const struct tables_port *port, struct lane *l, uint64_t word,
+		 const uint8_t family) {
+	uint64_t dst = rte_cpu_to_be_64(word << 16), src = parse_load64(port->mac.b);
+	uint8_t *frame = rte_pktmbuf_mtod(l->m, uint8_t *);
 
-	if (!tag_stays || port->vlan != 0) {
-		write_l2(port, l->m, l->p.l3, (const uint8_t *)&mac,
-			 l->p.family == 4 ? 0x0800 : 0x86dd);
+	if (l->ip - frame != 14 || port->vlan != 0) {
+		write_l2(port, l->m, (uint16_t)(l->ip - frame), (const uint8_t *)&dst,
+			 family == 4 ? 0x0800 : 0x86dd);
 		return;
 	}
-	memcpy(l->data, &mac, 6);
-	memcpy(l->data + 6, port->mac.b, 6);
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	dst |= src << 48;
+	src >>= 16;
+	memcpy(frame, &dst, 8);
+	memcpy(frame + 8, &src, 4);
+#else
+	memcpy(frame, &dst, 6);
+	memcpy(frame + 6, port->mac.b, 6);
+#endif
 }
 
-LANE void send_off(struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
-	if (l->frontend.mode != TABLES_DSR || l->way != WAY_IN) {
-		if (l->p.tcp_flags & PARSE_TCP_SYN)
-			clamp_mss(t, l->port, family, l->data + l->p.l3 + (family == 4 ? 20 : 40),
-				  (uint16_t)(l->p.l3_len - (family == 4 ? 20 : 40)));
-		if (l->way == WAY_IN)
-			rewrite_in(t, l, family);
-		else
-			rewrite_back(t, l, family);
-	}
-	put_l2(&t->ports[l->port], l);
-	push_frame(w, l->m, l->port);
+LANE void send_off(const struct deliver *d, struct lane *l, const struct hop *hop,
+		   const uint8_t family) {
+	put_l2(&d->ports[hop->port], l, hop->word, family);
+	push_frame(d->w, l->m, hop->port);
 }
 
 LANE enum flow_ways ways_of_mode(uint8_t mode) {
@@ -272,213 +449,228 @@ LANE enum flow_ways ways_of_mode(uint8_t mode) {
 				     : FLOW_CONFIRMED;
 }
 
-LANE void read_snat(const struct worker *w, struct lane *l, const struct flow *f,
-		    const uint8_t family) {
-	const struct flow_record *r = flow_record(w->flows, family, f);
+LANE void touch(const struct deliver *d, const struct lane *l, struct flow *f, uint8_t mode,
+		const bool back) {
+	flow_note(f, d->now);
+	if (unlikely(!flow_is_settled(f, back, l->p.tcp_flags)))
+		flow_advance(d->flows, f, ways_of_mode(mode), back, l->p.tcp_flags);
+}
 
-	l->snat_index = (uint8_t)r->snat_index;
-	l->snat_port = (uint16_t)r->snat_port;
+static void tell(const struct deliver *d, uint64_t trace, uint8_t reason, uint32_t service,
+		 uint32_t backend) {
+	struct verdict v = {.trace = trace,
+			    .fate = FATE_SENT,
+			    .reason = reason,
+			    .service = service,
+			    .backend = backend};
+
+	d->w->dp->trace(d->w->dp->trace_ctx, d->t, &v);
 }
 
 // A flow that is known and goes on as it was.
-LANE bool deliver_known(struct worker *w, const struct tables *t, struct lane *l, struct flow *f,
-			const uint8_t family) {
-	bool back = l->way != WAY_IN;
+LANE bool deliver_known_in(struct deliver *d, struct lane *l, struct flow *f,
+			   const uint8_t family) {
+	const struct backend *b = &d->backends[f->backend];
+	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
+	struct hop hop;
 
-	if (l->p.protocol == 6 && (l->p.tcp_flags & special_flags))
+	if (!backend_serves(b, (uint8_t)f->gen, l->frontend.service) || !route_in(d, l, b, &hop))
 		return false;
-	l->backend = (uint32_t)f->backend;
-	if (back)
-		l->frontend = t->frontends[l->key.id].ref;
-	if (!backend_serves(t, l->backend, (uint8_t)f->gen, l->frontend.service))
-		return false;
-	if (back && t->backends[l->backend].endpoint != l->endpoint)
-		return false;
-	if (!lane_route(w, t, l, family))
-		return false;
-	if (!back && l->frontend.mode == TABLES_FULLNAT)
-		read_snat(w, l, f, family);
-	flow_touch(w->flows, f, ways_of_mode((uint8_t)l->frontend.mode), back, l->p.tcp_flags,
-		   w->now);
-	l->reason = back ? REASON_REVERSE : REASON_TRACKED;
-	send_off(w, t, l, family);
+	touch(d, l, f, (uint8_t)l->frontend.mode, false);
+	if (l->frontend.mode != TABLES_DSR)
+		rewrite_in(d, l, b, flow_record(d->flows, family, f), family);
+	send_off(d, l, &hop, family);
+	if (d->traced)
+		tell(d, trace, REASON_TRACKED, l->frontend.service, (uint32_t)f->backend);
 	return true;
+}
+
+LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
+			     const uint8_t family) {
+	const struct backend *b = &d->backends[f->backend];
+	const struct frontend *front = &d->t->frontends[l->id];
+	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
+	struct hop hop;
+
+	if (!backend_serves(b, (uint8_t)f->gen, front->ref.service) || b->endpoint != l->endpoint ||
+	    !route_back(d, l, &hop, family))
+		return false;
+	touch(d, l, f, (uint8_t)front->ref.mode, true);
+	rewrite_back(l, front, family);
+	send_off(d, l, &hop, family);
+	if (d->traced)
+		tell(d, trace, REASON_REVERSE, front->ref.service, (uint32_t)f->backend);
+	return true;
+}
+
+// What no flow vouches for yet: everything that parse_frame() asks, and that it isn't from itself to itself.
+LANE bool is_sound(const struct lane *l, const uint8_t family) {
+	uint32_t room = rte_pktmbuf_data_len(l->m) -
+			(uint32_t)(l->ip - rte_pktmbuf_mtod(l->m, uint8_t *));
+	struct parsed p;
+
+	return (family == 4 ? parse_plain4(&p, l->ip, room, 0)
+			    : parse_plain6(&p, l->ip, room, 0)) &&
+	       memcmp(src_of(l, family), dst_of(l, family), family == 4 ? 4 : 16) != 0;
+}
+
+LANE bool begins_flow(const struct lane *l) {
+	return l->p.protocol != 6 ||
+	       (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
+}
+
+LANE uint32_t choose(const struct tables *t, const struct service *s, const struct flow_key *k) {
+	uint32_t i = 0;
+
+	if (s->table.size > 0)
+		i = maglev_find(&s->table, tables_choice(&t->frontends[k->id], k->addr, k->port));
+	return s->usable[i];
+}
+
+LANE bool is_creatable(const struct tables *t, uint8_t mode, const struct backend *b,
+		       const uint8_t family) {
+	if (mode == TABLES_DNAT)
+		return !t->endpoints[b->endpoint].ref.ambiguous;
+	return mode != TABLES_FULLNAT || (family == 4 ? t->n_snat4 : t->n_snat6) > 0;
+}
+
+LANE struct flow *create(const struct deliver *d, const struct lane *l, const struct flow_key *k,
+			 uint32_t backend) {
+	const struct backend *b = &d->backends[backend];
+	struct flow_new n = {.backend = backend,
+			     .endpoint = b->endpoint,
+			     .gen = b->gen,
+			     .protocol = l->p.protocol,
+			     .starts = true};
+	struct flow *f;
+
+	if (l->frontend.mode == TABLES_FULLNAT) {
+		n.back = FLOW_BACK_SNAT;
+		set_own_ports(d->w, d->t, &n);
+	}
+	return flow_create(d->flows, k, l->hash, &n, d->now, &f) < 0 ? NULL : f;
 }
 
 // A flow that begins as flows should.
-LANE bool deliver_new(struct worker *w, const struct tables *t, struct lane *l,
-		      const uint8_t family) {
-	const struct frontend *front = &t->frontends[l->key.id];
-	const struct service *s = t->services[l->frontend.service];
-	struct flow_new n = {.protocol = l->p.protocol, .starts = true};
+LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
+	const struct tables *t = d->t;
+	const struct flow_key key = key_of(l, family);
+	uint8_t mode = (uint8_t)l->frontend.mode;
+	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
+	const struct service *s;
 	const struct backend *b;
+	uint32_t backend;
 	struct flow *f;
+	struct hop hop;
 
-	if (l->way != WAY_IN || s->n_usable == 0)
+	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(l, family))
 		return false;
-	if (l->p.protocol == 6 &&
-	    (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) != PARSE_TCP_SYN)
+	s = t->services[l->frontend.service];
+	if (s->n_usable == 0)
 		return false;
-	l->backend = s->usable[s->table.size == 0
-				       ? 0
-				       : maglev_find(&s->table, tables_choice(front, l->key.addr,
-									      l->key.port))];
-	b = &t->backends[l->backend];
-	if (l->frontend.mode == TABLES_DNAT && t->endpoints[b->endpoint].ref.ambiguous)
+	backend = choose(t, s, &key);
+	b = &d->backends[backend];
+	if (!is_creatable(t, mode, b, family) || !route_in(d, l, b, &hop))
 		return false;
-	if (l->frontend.mode == TABLES_FULLNAT && (family == 4 ? t->n_snat4 : t->n_snat6) == 0)
+	f = create(d, l, &key, backend);
+	if (f == NULL)
 		return false;
-	if (!lane_route(w, t, l, family))
-		return false;
-	n.backend = l->backend;
-	n.endpoint = b->endpoint;
-	n.gen = b->gen;
-	n.back = l->frontend.mode == TABLES_FULLNAT ? FLOW_BACK_SNAT : FLOW_BACK_NONE;
-	if (n.back == FLOW_BACK_SNAT)
-		set_own_ports(w, t, &n);
-	if (flow_create(w->flows, &l->key, l->hash, &n, w->now, &f) < 0)
-		return false;
-	if (n.back == FLOW_BACK_SNAT)
-		read_snat(w, l, f, family);
-	l->reason = REASON_NEW;
-	send_off(w, t, l, family);
+	if ((l->p.tcp_flags & PARSE_TCP_SYN) && mode != TABLES_DSR)
+		clamp_mss(t, hop.port, family, l4_of(l, family),
+			  (uint16_t)(l->p.l3_len - l3_size(family)));
+	if (mode != TABLES_DSR)
+		rewrite_in(d, l, b, flow_record(d->flows, family, f), family);
+	send_off(d, l, &hop, family);
+	if (d->traced)
+		tell(d, trace, REASON_NEW, l->frontend.service, backend);
 	return true;
 }
 
-// The flow, and what delivery reads of its backend on its way.
-LANE void find(struct worker *w, const struct tables *t, struct lane *l, const uint8_t family) {
-	l->flow = flow_find_in(w->flows, family, &l->key, l->hash, w->now);
-	if (l->flow != NULL)
-		rte_prefetch0(&t->backends[l->flow->backend]);
-	if (l->way != WAY_IN)
-		rte_prefetch0(&t->frontends[l->key.id]);
+static __attribute__((noinline)) bool deliver_new4(struct deliver *d, struct lane *l) {
+	return deliver_new(d, l, 4);
+}
+
+static __attribute__((noinline)) bool deliver_new6(struct deliver *d, struct lane *l) {
+	return deliver_new(d, l, 6);
 }
 
 // moves: of the flow table when flows were found; entries stay where they were until it changes. A flow that was not there may have been made
 // by an earlier packet of the burst.
-LANE bool deliver(struct worker *w, const struct tables *t, struct lane *l, uint32_t moves,
-		  const uint8_t family) {
+LANE bool deliver(struct deliver *d, struct lane *l, uint32_t moves, const uint8_t family) {
 	struct flow *f = l->flow;
 
-	if (f == NULL || unlikely(flow_moves(w->flows) != moves))
-		f = flow_find_in(w->flows, family, &l->key, l->hash, w->now);
-	return f != NULL ? deliver_known(w, t, l, f, family) : deliver_new(w, t, l, family);
-}
-
-static void tell(const struct worker *w, const struct tables *t, const struct lane *l,
-		 uint64_t trace) {
-	struct verdict v = {.trace = trace,
-			    .fate = FATE_SENT,
-			    .reason = l->reason,
-			    .service = l->frontend.service,
-			    .backend = l->backend};
-
-	w->dp->trace(w->dp->trace_ctx, t, &v);
-}
-
-static inline bool read_frame(const struct tables *t, struct lane *l, struct rte_mbuf *m) {
-	const struct tables_port *port = &t->ports[m->port];
-	uint32_t len = rte_pktmbuf_data_len(m);
-	uint16_t ethertype, l3;
-
-	l->m = m;
-	l->data = rte_pktmbuf_mtod(m, uint8_t *);
-	if (len < 42 || !is_addressed(port, l->data))
+	if (l->way == WAY_ASIDE)
 		return false;
-	l3 = l3_offset(port, l->data, &ethertype);
-	if (l3 == 0)
+	if (f == NULL || unlikely(flow_moves(d->flows) != moves)) {
+		struct flow_key k = key_of(l, family);
+
+		f = flow_find_in(d->flows, family, &k, l->hash, d->now);
+	}
+	if (f == NULL)
+		return family == 4 ? deliver_new4(d, l) : deliver_new6(d, l);
+	if ((l->p.tcp_flags & special_flags) != 0 || flow_is_expired(d->flows, f, d->now))
 		return false;
-	if (ethertype == rte_cpu_to_be_16(0x0800))
-		return read_packet(t, l, len, l3, 4);
-	if (ethertype == rte_cpu_to_be_16(0x86dd))
-		return read_packet(t, l, len, l3, 6);
-	return false;
+	return l->way == WAY_IN ? deliver_known_in(d, l, f, family)
+				: deliver_known_back(d, l, f, family);
 }
 
-// Frames -> lanes; the others go to rest. Returns the number of lanes.
-static uint16_t read_all(const struct tables *t, struct lane *lanes, struct rte_mbuf **m,
-			 uint16_t n, struct rte_mbuf **rest, uint16_t *n_rest) {
-	uint16_t lane = 0;
-
-	for (uint16_t i = 0; i < n && i < AHEAD; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
-	for (uint16_t i = 0; i < n; i++) {
-		if (i + AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], void *));
-		if (read_frame(t, &lanes[lane], m[i]))
-			lane++;
-		else
-			rest[(*n_rest)++] = m[i];
-	}
-	return lane;
-}
-
-// True when some are answers of fullnat.
-static bool name_all(const struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n,
-		     bool handed_over) {
-	bool origins = false;
-
-	for (uint16_t i = 0; i < n; i++) {
-		struct lane *l = &lanes[i];
-
-		l->handed_over = handed_over;
-		if (!(l->p.family == 4 ? name_packet(w, t, l, 4) : name_packet(w, t, l, 6)))
-			l->way = WAY_ASIDE;
-		origins |= l->way == WAY_BACK_SNAT;
-	}
-	return origins;
-}
-
-static void find_origins(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n) {
-	for (uint16_t i = 0; i < n; i++) {
-		struct lane *l = &lanes[i];
-
-		if (l->way == WAY_BACK_SNAT &&
-		    !(l->p.family == 4 ? name_origin(w, t, l, 4) : name_origin(w, t, l, 6)))
-			l->way = WAY_ASIDE;
-	}
-}
-
-static void find_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n) {
-	for (uint16_t i = 0; i < n; i++) {
-		struct lane *l = &lanes[i];
-
-		if (l->way == WAY_ASIDE)
-			continue;
-		if (l->p.family == 4)
-			find(w, t, l, 4);
-		else
-			find(w, t, l, 6);
-	}
-}
-
-static void deliver_all(struct worker *w, const struct tables *t, struct lane *lanes, uint16_t n,
-			struct rte_mbuf **rest, uint16_t *n_rest) {
+LANE uint16_t deliver_all(const struct burst *b, struct lane *lanes, uint16_t n,
+			  struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family) {
+	struct worker *w = b->w;
+	struct deliver d = {.w = w,
+			    .t = b->t,
+			    .ports = b->t->ports,
+			    .backends = b->t->backends,
+			    .neighbors = w->dp->neighbors,
+			    .flows = w->flows,
+			    .now = w->now,
+			    .traced = w->dp->trace != NULL};
 	uint32_t moves = flow_moves(w->flows);
 
-	for (uint16_t i = 0; i < n; i++) {
-		struct lane *l = &lanes[i];
-		uint64_t trace = w->dp->trace == NULL ? 0 : worker_trace_get(w->dp, l->m);
+	for (uint16_t i = 0; i < n; i++)
+		if (!deliver(&d, &lanes[i], moves, family))
+			rest[n_rest++] = lanes[i].m;
+	return n_rest;
+}
 
-		if (l->way == WAY_ASIDE ||
-		    !(l->p.family == 4 ? deliver(w, t, l, moves, 4) : deliver(w, t, l, moves, 6)))
-			rest[(*n_rest)++] = l->m;
-		else if (w->dp->trace != NULL)
-			tell(w, t, l, trace);
-	}
+LANE uint16_t pass_all(const struct burst *b, struct lane *lanes, uint16_t n,
+		       struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family) {
+	bool others = name_all(b, lanes, n, family);
+
+	LAP("name");
+	if (others && name_answers(b, lanes, n, family))
+		name_origins(b, lanes, n, family);
+	LAP("answers");
+	find_all(b, lanes, n, family);
+	LAP("find");
+	n_rest = deliver_all(b, lanes, n, rest, n_rest, family);
+	LAP("deliver");
+	return n_rest;
+}
+
+static __attribute__((noinline)) uint16_t pass_all4(const struct burst *b, struct lane *lanes,
+						    uint16_t n, struct rte_mbuf **rest,
+						    uint16_t n_rest) {
+	return pass_all(b, lanes, n, rest, n_rest, 4);
+}
+
+static __attribute__((noinline)) uint16_t pass_all6(const struct burst *b, struct lane *lanes,
+						    uint16_t n, struct rte_mbuf **rest,
+						    uint16_t n_rest) {
+	return pass_all(b, lanes, n, rest, n_rest, 6);
 }
 
 uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
 		    bool handed_over, struct rte_mbuf **rest) {
-	uint16_t n_rest = 0, lanes = read_all(t, w->lanes, m, n, rest, &n_rest);
+	const struct burst b = {.w = w, .t = t, .any_owner = t->workers == 1 || handed_over};
+	struct filled filled = read_all(t, w->lanes, m, n, rest);
+	uint16_t n4 = (uint16_t)(filled.end4 - w->lanes),
+		 n6 = (uint16_t)(w->lanes + BURST - filled.begin6);
 
 	LAP("read");
-	if (name_all(w, t, w->lanes, lanes, handed_over))
-		find_origins(w, t, w->lanes, lanes);
-	LAP("name");
-	find_all(w, t, w->lanes, lanes);
-	LAP("find");
-	deliver_all(w, t, w->lanes, lanes, rest, &n_rest);
-	LAP("deliver");
-	return n_rest;
+	if (n4 > 0)
+		filled.rest = pass_all4(&b, w->lanes, n4, rest, filled.rest);
+	if (n6 > 0)
+		filled.rest = pass_all6(&b, filled.begin6, n6, rest, filled.rest);
+	return filled.rest;
 }

@@ -64,19 +64,18 @@ struct packet {
 
 // A packet on the short way (lane.c): what its passes need of it.
 struct lane {
-	struct parsed p;
 	struct rte_mbuf *m;
-	uint8_t *data;
+	uint8_t *ip;    // the IP header
+	uint64_t tuple; // the key that a map is searched for: frontends, then endpoints
 	uint64_t
-		hash; // of key; WAY_BACK_SNAT: of the snat entry, until that is read; before that: the frontend map's slot
+		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
+	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
 	struct frontend_ref frontend;
-	struct flow_key key;
-	uint32_t endpoint, backend;
-	struct flow *flow; // as of the third pass; NULL: none
-	uint64_t word;     // the next hop's
-	uint16_t port, snat_port;
-	uint8_t snat_index, way, reason;
-	bool handed_over;
+	uint32_t client[4]; // the flow's key: this, its port, and the frontend's id
+	uint32_t id, endpoint;
+	uint16_t client_port, snat_port;
+	struct parse_brief p;
+	uint8_t snat_index, way;
 };
 
 #endif

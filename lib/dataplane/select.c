@@ -37,7 +37,7 @@ uint32_t choose_by_affinity(struct worker *w, const struct tables *t, const stru
 			   : affinity_peek(w->affinity, &a, hash, s->affinity_ticks, w->now,
 					   &backend, &gen);
 
-	if (!found || !backend_serves(t, backend, gen, k->frontend.service))
+	if (!found || !backend_serves(&t->backends[backend], gen, k->frontend.service))
 		return TABLES_NO_ID;
 	return backend_state(&t->backends[backend]) & BACKEND_USABLE ? backend : TABLES_NO_ID;
 }

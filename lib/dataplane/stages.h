@@ -31,10 +31,7 @@ void classify_packet(const struct tables *t, struct packet *k);
 // The worker that must handle it; `self` when it is whoever received it.
 uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self);
 // The flow's backend is still a member of the frontend's service.
-static inline bool backend_serves(const struct tables *t, uint32_t backend, uint8_t gen,
-				  uint32_t service) {
-	const struct backend *b = &t->backends[backend];
-
+static inline bool backend_serves(const struct backend *b, uint8_t gen, uint32_t service) {
 	return b->gen == gen && b->service == service && (backend_state(b) & BACKEND_LIVE);
 }
 // By the table: TABLES_NO_ID when no backend is usable.

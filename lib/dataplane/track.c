@@ -96,7 +96,8 @@ void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 			ask_owner(w, t, k);
 		return;
 	}
-	serves = backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service);
+	serves = backend_serves(&t->backends[k->flow->backend], (uint8_t)k->flow->gen,
+				k->frontend.service);
 	if (serves && !(is_tcp_start(k) && flow_is_reusable(k->flow))) {
 		use_flow(w, k, false);
 		k->reason = REASON_TRACKED;
@@ -152,7 +153,8 @@ static bool find_back(struct worker *w, const struct tables *t, struct packet *k
 	k->hash = flow_hash(w->flows, &k->key);
 	k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
 	return k->flow != NULL &&
-	       backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen, k->frontend.service) &&
+	       backend_serves(&t->backends[k->flow->backend], (uint8_t)k->flow->gen,
+			      k->frontend.service) &&
 	       t->backends[k->flow->backend].endpoint == k->endpoint.id;
 }
 
@@ -179,8 +181,8 @@ bool find_related(struct worker *w, const struct tables *t, struct packet *k) {
 	k->hash = first_hash(w, k);
 	if (k->way == WAY_IN) {
 		k->flow = flow_find(w->flows, &k->key, k->hash, w->now);
-		if (k->flow == NULL || !backend_serves(t, k->flow->backend, (uint8_t)k->flow->gen,
-						       k->frontend.service))
+		if (k->flow == NULL || !backend_serves(&t->backends[k->flow->backend],
+						       (uint8_t)k->flow->gen, k->frontend.service))
 			return false;
 	} else if (!find_back(w, t, k)) {
 		return false;

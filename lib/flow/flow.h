@@ -120,6 +120,9 @@ static inline struct flow_record *flow_record(const struct flow_table *t, uint8_
 // Note a packet: state, last. tcp_flags as in the header (0 for UDP); from_backend: an answer. Forward entries only.
 static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
 			      bool from_backend, uint8_t tcp_flags, uint32_t now);
+// Its two halves, for those who know the ways only where it matters: note the time; is the state one that this packet can't change?
+static inline void flow_note(struct flow *f, uint32_t now);
+static inline bool flow_is_settled(const struct flow *f, bool from_backend, uint8_t tcp_flags);
 // True when a SYN from the client on this entry starts anew: tcpTimeWait, tcpClose, or tcpFinWait with the client's FIN seen.
 static inline bool flow_is_reusable(const struct flow *f);
 // Counts whatever makes pointers to entries stale.

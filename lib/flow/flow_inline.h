@@ -2,8 +2,7 @@
 // What the flow table does for every packet, inline: with a constant family the other family's half disappears.
 //
 // flow.h includes it and says what the functions promise. Two cache lines at most: bucket A, and bucket B only where A's chain
-// says that something of A's is in its B. The entries of a bucket are compared without a branch for each: which one matches is
-// random, and a mispredicted branch costs as much as all the compares.
+// says that something of A's is in its B.
 #ifndef SLUICE_FLOW_FLOW_INLINE_H
 #define SLUICE_FLOW_FLOW_INLINE_H
 
@@ -46,7 +45,7 @@ static inline struct flow_record *flow_record(const struct flow_table *t, uint8_
 }
 
 // What an entry of this key has, and in which bits: struct flow's first bits lie lowest (a test holds the compiler to it). Built by shifts,
-// as a struct built in memory and read back as words stalls. A free entry has the state that no key's has.
+// as a struct built in memory and read back as words stalls.
 static inline struct flow_words flow_want(uint8_t family, const struct flow_key *k) {
 	uint64_t word = family == 4 ? k->addr[0] : 0;
 
@@ -54,36 +53,47 @@ static inline struct flow_words flow_want(uint8_t family, const struct flow_key 
 				   .b = k->port};
 }
 
-#define FLOW_WANT_A (UINT64_C(0xffffffff) << 32 | ((UINT64_C(2) << FLOW_ID_BITS) - 1))
-#define FLOW_WANT_B UINT64_C(0xffff)
-#define FLOW_STATE_BITS (UINT64_C(15) << (FLOW_ID_BITS + 1))
+#define FLOW_WANT_MASK                                                                             \
+	((struct flow_words){UINT64_C(0xffffffff) << 32 | ((UINT64_C(2) << FLOW_ID_BITS) - 1),     \
+			     0xffff})
 
-static inline bool flow_matches(uint8_t family, const struct flow *f, struct flow_words want,
-				const struct flow_key *k) {
-	struct flow_words is = flow_words(f);
-	uint64_t differs = ((is.a ^ want.a) & FLOW_WANT_A) | ((is.b ^ want.b) & FLOW_WANT_B);
-
-	if (family != 4) {
-		uint64_t there[2], here[2];
-
-		memcpy(there, flow_addr6(f), sizeof(there));
-		memcpy(here, k->addr, sizeof(here));
-		differs |= (there[0] ^ here[0]) | (there[1] ^ here[1]);
-	}
-	return (differs == 0) & ((is.a & FLOW_STATE_BITS) != 0);
+// The first slot of a hash's bucket A: with it, and the hash, the search goes on later.
+static inline struct flow *flow_home(const struct flow_table *t, uint8_t family, uint64_t hash) {
+	return flow_slot(t, family, flow_bucket_a(t, family, hash), 0);
 }
 
-static inline struct flow *flow_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
+// A free slot is all zero but for its chain, and so is no flow's key: no client has port 0.
+static inline struct flow *flow_match(uint8_t family, struct flow *bucket,
 				      const struct flow_key *k) {
-	struct flow_words want = flow_want(family, k);
-	unsigned found = 0;
+	char *line = (char *)bucket - (family == 4 ? 0 : sizeof(struct flow6) - sizeof(*bucket));
+	int at = flow_line_find(line, family, k->addr, flow_want(family, k), FLOW_WANT_MASK);
+	struct flow *f;
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++)
-		found |= (unsigned)flow_matches(family, flow_slot(t, family, bucket, i), want, k)
-			 << i;
-	if (found == 0)
+	if (at < 0)
 		return NULL;
-	return flow_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
+	f = (struct flow *)(line + at);
+	return f->state == FLOW_FREE ? NULL : f;
+}
+
+static inline uint32_t flow_chain_in(uint8_t family, const struct flow *bucket) {
+	const struct flow *f = bucket;
+	uint32_t chain = f->chain;
+
+	for (unsigned i = 1; i < flow_ways_of(family); i++) {
+		f += family == 4 ? 1 : 2;
+		chain |= (uint32_t)f->chain << (4 * i);
+	}
+	return chain;
+}
+
+// The entry, expired or not; home is flow_home(t, family, hash).
+static inline struct flow *flow_seek(const struct flow_table *t, uint8_t family,
+				     const struct flow_key *k, uint64_t hash, struct flow *home) {
+	struct flow *f = flow_match(family, home, k);
+
+	if (f == NULL && flow_chain_in(family, home) != 0)
+		f = flow_match(family, flow_slot(t, family, flow_bucket_b(t, family, hash), 0), k);
+	return f;
 }
 
 static inline uint32_t flow_idle(const struct flow *f, uint32_t now) { // ticks
@@ -99,11 +109,8 @@ void flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t 
 
 static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
 					const struct flow_key *k, uint64_t hash, uint32_t now) {
-	uint32_t a = flow_bucket_a(t, family, hash);
-	struct flow *f = flow_match(t, family, a, k);
+	struct flow *f = flow_seek(t, family, k, hash, flow_home(t, family, hash));
 
-	if (f == NULL && flow_chain(t, family, a) != 0)
-		f = flow_match(t, family, flow_bucket_b(t, family, hash), k);
 	if (f == NULL)
 		return NULL;
 	if (__builtin_expect(flow_is_expired(t, f, now), 0)) {
@@ -118,20 +125,32 @@ static inline struct flow *flow_find(struct flow_table *t, const struct flow_key
 	return k->family == 4 ? flow_find_in(t, 4, k, hash, now) : flow_find_in(t, 6, k, hash, now);
 }
 
-// Move the state on; flow_touch() calls it only where a packet can change it.
+// Move the state on; called only where a packet can change it.
 void flow_advance(struct flow_table *t, struct flow *f, enum flow_ways ways, bool from_backend,
 		  uint8_t tcp_flags);
 
-static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
-			      bool from_backend, uint8_t tcp_flags, uint32_t now) {
+// The word that holds `last` is stored whole: the next packet of the flow reads it whole, and would wait for a store of a part.
+static inline void flow_note(struct flow *f, uint32_t now) {
+	const unsigned at = 64 - FLOW_TIME_BITS;
+	struct flow_words w = flow_load(f);
+
+	w.b = (w.b & ((UINT64_C(1) << at) - 1)) | (uint64_t)now << at;
+	memcpy((char *)f + offsetof(struct flow_words, b), &w.b, sizeof(w.b));
+}
+
+static inline bool flow_is_settled(const struct flow *f, bool from_backend, uint8_t tcp_flags) {
 	const uint8_t moving = FLOW_TCP_FLAG_SYN | FLOW_TCP_FLAG_FIN | FLOW_TCP_FLAG_RST;
 
-	f->last = now & FLOW_TIME_MASK;
-	if (f->state == FLOW_TCP_ESTABLISHED && (tcp_flags & moving) == 0)
-		return;
-	if (f->state == FLOW_UDP_STREAM || (f->state == FLOW_UDP && !from_backend))
-		return;
-	flow_advance(t, f, ways, from_backend, tcp_flags);
+	if (f->state == FLOW_TCP_ESTABLISHED)
+		return (tcp_flags & moving) == 0;
+	return f->state == FLOW_UDP_STREAM || (f->state == FLOW_UDP && !from_backend);
+}
+
+static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
+			      bool from_backend, uint8_t tcp_flags, uint32_t now) {
+	flow_note(f, now);
+	if (!flow_is_settled(f, from_backend, tcp_flags))
+		flow_advance(t, f, ways, from_backend, tcp_flags);
 }
 
 static inline bool flow_is_reusable(const struct flow *f) {
@@ -157,20 +176,21 @@ static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family
 // The entry of a key in one bucket, in whichever state; NULL: none.
 static inline struct snat *snat_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
 				      uint32_t endpoint, uint8_t index, uint16_t port) {
-	const uint64_t mask = (UINT64_C(1) << (FLOW_ID_BITS + FLOW_SNAT_BITS + 16)) - 1;
-	uint64_t want = (uint64_t)port << (FLOW_ID_BITS + FLOW_SNAT_BITS) |
-			(uint64_t)index << FLOW_ID_BITS | endpoint;
-	unsigned found = 0;
+	const struct flow_words mask = {(UINT64_C(1) << (FLOW_ID_BITS + FLOW_SNAT_BITS + 16)) - 1,
+					0};
+	const struct flow_words want = {(uint64_t)port << (FLOW_ID_BITS + FLOW_SNAT_BITS) |
+						(uint64_t)index << FLOW_ID_BITS | endpoint,
+					0};
+	struct snat *first = snat_slot(t, family, bucket, 0);
+	char *line = (char *)first - (family == 4 ? 0 : sizeof(struct snat6) - sizeof(*first));
+	int at = family == 4 ? flow_line_find4(line, want, mask)
+			     : flow_line_ends6(line, want, mask);
+	struct snat *s;
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++) {
-		const struct snat *s = snat_slot(t, family, bucket, i);
-		bool same = ((snat_word(s) ^ want) & mask) == 0;
-
-		found |= (unsigned)(same & (s->state != SNAT_FREE)) << i;
-	}
-	if (found == 0)
+	if (at < 0)
 		return NULL;
-	return snat_slot(t, family, bucket, (unsigned)__builtin_ctz(found));
+	s = (struct snat *)(line + at);
+	return s->state == SNAT_FREE ? NULL : s;
 }
 
 static inline struct snat *snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "flow/flow_line.h"
+
 #define FLOW_LINE 64
 #define FLOW_TIME_MASK ((1u << FLOW_TIME_BITS) - 1)
 
@@ -153,26 +155,6 @@ static inline uint32_t flow_chain(const struct flow_table *t, uint8_t family, ui
 	for (unsigned i = 0; i < flow_ways_of(family); i++)
 		chain |= (uint32_t)flow_slot(t, family, bucket, i)->chain << (4 * i);
 	return chain;
-}
-
-// An entry as two words, so that a bucket is compared without a branch for each entry.
-struct flow_words {
-	uint64_t a, b;
-};
-_Static_assert(sizeof(struct flow_words) == sizeof(struct flow), "");
-
-static inline struct flow_words flow_words(const struct flow *f) {
-	struct flow_words w;
-
-	memcpy(&w, f, sizeof(w));
-	return w;
-}
-
-static inline uint64_t snat_word(const struct snat *s) {
-	uint64_t w;
-
-	memcpy(&w, s, sizeof(w));
-	return w;
 }
 
 static inline struct snat *snat_slot(const struct flow_table *t, uint8_t family, uint32_t bucket,

@@ -16,12 +16,15 @@
 // even length) and fold once.
 uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
 
-static inline uint16_t checksum_fold(uint64_t sum) { // to 16 bits, not complemented
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+// To 16 bits, not complemented. A word plus itself with its halves swapped has, in its upper half, the
+// one's complement sum of both: the lower halves' carry is the end-around carry.
+static inline uint16_t checksum_fold(uint64_t sum) {
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 // A change of words as a sum to be applied with checksum_apply(): start at 0, fold in every word

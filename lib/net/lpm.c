@@ -4,7 +4,6 @@
 #include "net/lpm.h"
 
 #include <arpa/inet.h>
-#include <endian.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -21,22 +20,8 @@ struct interval {
 	uint32_t value;
 };
 
-struct lpm {
-	uint32_t n4, n6; // at least 1: the first interval starts at address 0
-	uint32_t *start4, *value4;
-	unsigned __int128 *start6;
-	uint32_t *value6;
-};
-
-static unsigned __int128 load6(const uint8_t *b) {
-	uint64_t w[2];
-
-	memcpy(w, b, sizeof(w));
-	return (unsigned __int128)be64toh(w[0]) << 64 | be64toh(w[1]);
-}
-
 static unsigned __int128 addr_number(const struct ip_addr *a) {
-	return a->family == 4 ? ntohl(ip_addr_v4(a)) : load6(a->b);
+	return a->family == 4 ? ntohl(ip_addr_v4(a)) : lpm_load6(a->b);
 }
 
 // By first address, the wider prefix first.
@@ -165,27 +150,33 @@ void lpm_destroy(struct lpm *l) {
 	free(l);
 }
 
-// Both searches: the last interval that starts at or before the key. `at += ...` compiles to a
-// conditional move.
-uint32_t lpm_find4(const struct lpm *l, uint32_t addr_be) {
-	uint32_t key = ntohl(addr_be), at = 0;
+// `at += ...` compiles to a conditional move.
+uint32_t lpm_place4(const struct lpm *l, uint32_t key) {
+	uint32_t at = 0;
 
 	for (uint32_t n = l->n4, half; n > 1; n -= half) {
 		half = n / 2;
 		at += l->start4[at + half] <= key ? half : 0;
 	}
-	return l->value4[at];
+	return at;
 }
 
-uint32_t lpm_find6(const struct lpm *l, const uint8_t addr[16]) {
-	unsigned __int128 key = load6(addr);
+uint32_t lpm_place6(const struct lpm *l, unsigned __int128 key) {
 	uint32_t at = 0;
 
 	for (uint32_t n = l->n6, half; n > 1; n -= half) {
 		half = n / 2;
 		at += l->start6[at + half] <= key ? half : 0;
 	}
-	return l->value6[at];
+	return at;
+}
+
+uint32_t lpm_find4(const struct lpm *l, uint32_t addr_be) {
+	return l->value4[lpm_place4(l, ntohl(addr_be))];
+}
+
+uint32_t lpm_find6(const struct lpm *l, const uint8_t addr[16]) {
+	return l->value6[lpm_place6(l, lpm_load6(addr))];
 }
 
 uint32_t lpm_find(const struct lpm *l, const struct ip_addr *a) {

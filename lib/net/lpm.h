@@ -15,7 +15,10 @@
 #ifndef SLUICE_NET_LPM_H
 #define SLUICE_NET_LPM_H
 
+#include <arpa/inet.h>
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "net/addr.h"
 
@@ -26,7 +29,12 @@ struct lpm_rule {
 	uint32_t value; // below LPM_NONE
 };
 
-struct lpm;
+struct lpm {
+	uint32_t n4, n6; // at least 1: the first interval starts at address 0
+	uint32_t *start4, *value4;
+	unsigned __int128 *start6;
+	uint32_t *value6;
+};
 
 // Both families in one map. A prefix given twice keeps its first value. NULL: out of memory.
 struct lpm *lpm_create(const struct lpm_rule *rules, uint32_t n);
@@ -35,5 +43,40 @@ void lpm_destroy(struct lpm *l);
 uint32_t lpm_find4(const struct lpm *l, uint32_t addr_be);
 uint32_t lpm_find6(const struct lpm *l, const uint8_t addr[16]);
 uint32_t lpm_find(const struct lpm *l, const struct ip_addr *a);
+
+// The same for a run of addresses that mostly lie in one interval, such as clients behind a default route. *near is the caller's, 0 at
+// first: the place of the last answer, looked at before the search.
+static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be, uint32_t *near);
+static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16], uint32_t *near);
+
+// From here on: inline.
+
+static inline unsigned __int128 lpm_load6(const uint8_t *b) {
+	uint64_t w[2];
+
+	memcpy(w, b, sizeof(w));
+	return (unsigned __int128)be64toh(w[0]) << 64 | be64toh(w[1]);
+}
+
+// The last interval that starts at or before the key.
+uint32_t lpm_place4(const struct lpm *l, uint32_t key);
+uint32_t lpm_place6(const struct lpm *l, unsigned __int128 key);
+
+static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be, uint32_t *near) {
+	uint32_t key = ntohl(addr_be), at = *near;
+
+	if (at >= l->n4 || key < l->start4[at] || (at + 1 < l->n4 && key >= l->start4[at + 1]))
+		*near = at = lpm_place4(l, key);
+	return l->value4[at];
+}
+
+static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16], uint32_t *near) {
+	unsigned __int128 key = lpm_load6(addr);
+	uint32_t at = *near;
+
+	if (at >= l->n6 || key < l->start6[at] || (at + 1 < l->n6 && key >= l->start6[at + 1]))
+		*near = at = lpm_place6(l, key);
+	return l->value6[at];
+}
 
 #endif

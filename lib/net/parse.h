@@ -268,6 +268,59 @@ static inline bool parse_plain6(struct parsed *out, const uint8_t *frame, uint32
 	return parse_flow(out, frame) == REASON_NONE;
 }
 
+// What a packet of a known flow has still to be asked. Its addresses and ports are those of a flow's key, so whoever made the flow has
+// judged them: parse_plain4() and parse_plain6() less those tests.
+struct parse_brief {
+	uint16_t l3_len;
+	uint8_t protocol, tcp_flags, ttl;
+};
+
+static inline bool parse_brief_l4(struct parse_brief *out, const uint8_t *l4, uint32_t l4_len) {
+	const uint64_t impossible = 0xc8c8c8c8c8c8c8c9; // as in parse_tcp()
+	uint32_t word, len;
+
+	if (out->protocol == IPPROTO_TCP) {
+		word = parse_load16(l4 + 12);
+		len = le16toh((uint16_t)word) >> 2 & 0x3c;
+		out->tcp_flags = (uint8_t)(le16toh((uint16_t)word) >> 8);
+		return len >= PARSE_TCP_LEN && len <= l4_len &&
+		       (impossible >> (out->tcp_flags & 63) & 1) == 0;
+	}
+	len = ntohs(parse_load16(l4 + 4));
+	out->tcp_flags = 0;
+	return out->protocol == IPPROTO_UDP && len >= PARSE_UDP_LEN && len <= l4_len;
+}
+
+// ip: the header; room: bytes of the frame from there on, at least 28 (IPv6: 48).
+static inline bool parse_brief4(struct parse_brief *out, const uint8_t *ip, uint32_t room) {
+	uint64_t a = le64toh(parse_load64(ip)), b = le64toh(parse_load64(ip + 8)), sum;
+	uint32_t total = ntohs((uint16_t)(a >> 16));
+	uint16_t carries;
+
+	carries = __builtin_add_overflow(a, b, &sum);
+	carries = (uint16_t)(carries + __builtin_add_overflow(sum, parse_load32(ip + 16), &sum));
+	out->l3_len = (uint16_t)total;
+	out->ttl = (uint8_t)b;
+	out->protocol = (uint8_t)(b >> 8);
+	return (a & UINT64_C(0xff3f0000000000ff)) == 0x45 &&
+	       checksum_fold(sum) + carries == 0xffff && total <= room &&
+	       total >= PARSE_IPV4_LEN + PARSE_UDP_LEN &&
+	       parse_brief_l4(out, ip + PARSE_IPV4_LEN, total - PARSE_IPV4_LEN);
+}
+
+static inline bool parse_brief6(struct parse_brief *out, const uint8_t *ip, uint32_t room) {
+	uint64_t a = le64toh(parse_load64(ip));
+	uint32_t payload = ntohs((uint16_t)(a >> 32));
+
+	out->l3_len = (uint16_t)(PARSE_IPV6_LEN + payload);
+	out->ttl = (uint8_t)(a >> 56);
+	out->protocol = (uint8_t)(a >> 48);
+	return (a & 0xf0) == 0x60 && PARSE_IPV6_LEN + payload <= UINT16_MAX &&
+	       PARSE_IPV6_LEN + payload <= room && payload >= PARSE_UDP_LEN &&
+	       parse_brief_l4(out, ip + PARSE_IPV6_LEN, payload) &&
+	       (out->protocol == IPPROTO_TCP || parse_load16(ip + PARSE_IPV6_LEN + 6) != 0);
+}
+
 static inline enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len) {
 	uint16_t ethertype;
 

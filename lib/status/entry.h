@@ -18,6 +18,15 @@ enum entry_place {
 	ENTRY_BUSY,    // an exchange is under way
 };
 
+struct flight { // an exchange under way
+	struct exchange exchange;
+	bool reads; // a GET
+	bool again; // something changed meanwhile
+	enum aim_step step;
+	struct view_marks sent, before; // of a PATCH: what it writes, and what was there
+	char uid[64], version[64];      // of the view that it was worked out from
+};
+
 struct entry {
 	UT_hash_handle hh;
 	TAILQ_ENTRY(entry) link, unserved_link;
@@ -30,13 +39,7 @@ struct entry {
 	bool is_unserved; // in the list of those whose generation workers have not reached
 	bool gone;        // removed while busy
 
-	// The exchange under way.
-	struct exchange exchange;
-	bool reads; // a GET
-	bool again; // something changed meanwhile
-	enum aim_step step;
-	struct view_marks sent, before; // what it writes, and what was there
-	char sent_uid[64], sent_version[64];
+	struct flight *flight; // while busy; else NULL
 
 	// What was learnt.
 	bool refetch;      // the view is doubtful: GET before anything else
@@ -76,6 +79,7 @@ void entry_touch(struct status *s, struct entry *e);
 // firm: not even a change of the object or the grant ends it.
 void entry_wait(struct status *s, struct entry *e, int64_t until, bool firm);
 void entry_set_unserved(struct status *s, struct entry *e, bool unserved);
+void entry_land(struct entry *e); // no exchange any more
 void entry_free(struct status *s, struct entry *e);
 // Another writer undid what we wrote.
 void entry_contest(struct entry *e, int64_t now_ms);

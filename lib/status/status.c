@@ -51,7 +51,7 @@ void entry_move(struct status *s, struct entry *e, enum entry_place place) {
 
 void entry_touch(struct status *s, struct entry *e) {
 	if (e->place == ENTRY_BUSY)
-		e->again = true;
+		e->flight->again = true;
 	else if (e->place == ENTRY_IDLE || (e->place == ENTRY_WAITING && !e->firm))
 		entry_move(s, e, ENTRY_QUEUED);
 }
@@ -75,14 +75,22 @@ void entry_set_unserved(struct status *s, struct entry *e, bool unserved) {
 	}
 }
 
+void entry_land(struct entry *e) {
+	if (e->flight == NULL)
+		return;
+	exchange_reset(&e->flight->exchange);
+	view_marks_fini(&e->flight->sent);
+	view_marks_fini(&e->flight->before);
+	free(e->flight);
+	e->flight = NULL;
+}
+
 void entry_free(struct status *s, struct entry *e) {
 	entry_set_unserved(s, e, false);
 	entry_move(s, e, ENTRY_IDLE);
-	exchange_reset(&e->exchange);
+	entry_land(e);
 	view_fini(&e->view);
 	aim_grant_fini(&e->grant);
-	view_marks_fini(&e->sent);
-	view_marks_fini(&e->before);
 	HASH_DEL(s->entries, e);
 	free(e);
 }
@@ -203,7 +211,7 @@ static bool is_contest(const struct status *s, const struct entry *e, const stru
 		       const struct moment *now) {
 	if (!s->leads || !e->grant.ours || e->view.generation != v->generation)
 		return false;
-	if (e->place == ENTRY_BUSY && !e->reads && view_marks_equal(&e->sent, &v->marks))
+	if (e->flight != NULL && !e->flight->reads && view_marks_equal(&e->flight->sent, &v->marks))
 		return false; // the watch is ahead of the answer to our own write
 	return e->wrote_at != 0 && now->ms - e->wrote_at <= CONTEST_WINDOW_MS &&
 	       !view_marks_equal(&e->view.marks, &v->marks);
@@ -245,6 +253,7 @@ static void take_view(struct status *s, struct entry *e, struct view *v, const s
 		return;
 	}
 	entry_see(s, e, v, now);
+	e->refetch = false;
 }
 
 static void take_grant(struct status *s, struct entry *e, struct aim_grant *g,
@@ -294,6 +303,10 @@ void status_remove(struct status *s, const char *ns, const char *name) {
 }
 
 // --- what the caller asks ---
+
+bool status_is_busy(const struct status *s) {
+	return s->leads && (s->n_busy > 0 || s->n_unserved > 0);
+}
 
 void status_stats(struct status *s, struct status_stats *out, const struct moment *now) {
 	*out = s->stats;

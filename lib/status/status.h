@@ -67,6 +67,8 @@ void status_served(struct status *s, uint64_t generation);
 void status_lead(struct status *s, bool leads);
 
 int64_t status_due(struct status *s, const struct moment *now); // ms; INT64_MAX: never
+// Something is under way, or waits for workers: worth a look soon.
+bool status_is_busy(const struct status *s);
 void status_step(struct status *s, const struct moment *now);
 
 void status_stats(struct status *s, struct status_stats *out, const struct moment *now);

@@ -20,8 +20,8 @@ enum view_condition_type {
 #define VIEW_CONDITIONS 3
 #define VIEW_PENDING "Pending" // reasons of Programmed with which no address was written
 #define VIEW_NO_ADDRESS "NoAddress"
-#define VIEW_REASON 64
-#define VIEW_MESSAGE 200
+#define VIEW_REASON 48
+#define VIEW_MESSAGE 160
 
 struct view_condition {
 	char status; // 'T', 'F', 'U'; 0: there is no such condition

@@ -2,6 +2,7 @@
 // What is done about an entry: looked at, written, answered.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "status/entry.h"
@@ -52,7 +53,7 @@ static const char *message_of(const struct view_marks *m, enum view_condition_ty
 }
 
 static void tell_addresses(struct status *s, const struct entry *e) {
-	const struct view_marks *was = &e->before, *m = &e->sent;
+	const struct view_marks *was = &e->flight->before, *m = &e->flight->sent;
 	const char *where = message_of(m, VIEW_ALLOCATED);
 
 	if (!view_marks_are_ours(was) && m->conditions[VIEW_ALLOCATED].status == 'T')
@@ -66,20 +67,21 @@ static void tell_addresses(struct status *s, const struct entry *e) {
 }
 
 static void tell_faults(struct status *s, const struct entry *e) {
-	const struct view_condition *c = &e->sent.conditions[VIEW_ALLOCATED];
-	const char *text = message_of(&e->sent, VIEW_ALLOCATED);
+	const struct view_marks *was = &e->flight->before, *m = &e->flight->sent;
+	const struct view_condition *c = &m->conditions[VIEW_ALLOCATED];
+	const char *text = message_of(m, VIEW_ALLOCATED);
 
 	if (c->status != 0 && strcmp(c->reason, AIM_ALLOCATED) != 0 &&
-	    strcmp(text, message_of(&e->before, VIEW_ALLOCATED)) != 0)
+	    strcmp(text, message_of(was, VIEW_ALLOCATED)) != 0)
 		tell(s, e, true, "AllocationFailed", "%s: %s", c->reason, text);
-	text = message_of(&e->sent, VIEW_PORTS_ERROR);
-	if (text[0] != '\0' && strcmp(text, message_of(&e->before, VIEW_PORTS_ERROR)) != 0)
+	text = message_of(m, VIEW_PORTS_ERROR);
+	if (text[0] != '\0' && strcmp(text, message_of(was, VIEW_PORTS_ERROR)) != 0)
 		tell(s, e, true, "SyncLoadBalancerFailed", "Ports are not served: %s", text);
 }
 
 // What a successful write amounts to, in the words that Kubernetes' own service controller uses.
 static void tell_write(struct status *s, const struct entry *e) {
-	if (e->step == AIM_RELEASE) {
+	if (e->flight->step == AIM_RELEASE) {
 		tell(s, e, false, "DeletedLoadBalancer", "Deleted load balancer");
 		return;
 	}
@@ -89,53 +91,65 @@ static void tell_write(struct status *s, const struct entry *e) {
 
 // --- a look ---
 
-static int start_get(struct status *s, struct entry *e) {
-	struct exchange_request r = {.method = "GET"};
-	char path[512];
+static void print_path(char *path, size_t size, const struct entry *e, const char *rest) {
 	int n;
 	const char *name = entry_name(e, &n);
 
-	snprintf(path, sizeof(path), "/api/v1/namespaces/%.*s/services/%s", n, e->key, name);
-	r.path = path;
-	return exchange_start(&e->exchange, s->transport, &r);
+	snprintf(path, size, "/api/v1/namespaces/%.*s/services/%s%s", n, e->key, name, rest);
 }
 
-static int start_patch(struct status *s, struct entry *e, const struct view_marks *m) {
+static int start_get(struct status *s, struct entry *e, struct exchange *x) {
+	char path[512];
+	struct exchange_request r = {.method = "GET", .path = path};
+
+	print_path(path, sizeof(path), e, "");
+	return exchange_start(x, s->transport, &r);
+}
+
+static int start_patch(struct status *s, struct entry *e, struct exchange *x,
+		       const struct view_marks *m) {
+	char path[512];
 	json_t *patch = aim_patch(&e->view, m, &s->now);
 	struct exchange_request r = {.method = "PATCH",
+				     .path = path,
 				     .content_type = "application/strategic-merge-patch+json",
 				     .body = patch};
-	char path[512];
-	int n, ret;
-	const char *name = entry_name(e, &n);
+	int ret;
 
-	snprintf(path, sizeof(path),
-		 "/api/v1/namespaces/%.*s/services/%s/status?fieldManager=sluice", n, e->key, name);
-	r.path = path;
-	ret = patch == NULL ? -ENOMEM : exchange_start(&e->exchange, s->transport, &r);
+	print_path(path, sizeof(path), e, "/status?fieldManager=sluice");
+	ret = patch == NULL ? -ENOMEM : exchange_start(x, s->transport, &r);
 	json_decref(patch);
 	return ret;
 }
 
-static void begin(struct status *s, struct entry *e, bool reads) {
-	e->reads = reads;
-	e->again = false;
-	memcpy(e->sent_uid, e->view.uid, sizeof(e->sent_uid));
-	memcpy(e->sent_version, e->view.version, sizeof(e->sent_version));
-	s->stats.reads += reads;
-	s->stats.writes += !reads;
-	entry_move(s, e, ENTRY_BUSY);
-}
-
-static int look_up(struct status *s, struct entry *e) {
-	int ret;
+// A GET, or a PATCH to *m (which stays the caller's). Errors: -EAGAIN: it is too early, -ENOMEM.
+static int take_off(struct status *s, struct entry *e, const struct view_marks *m,
+		    enum aim_step step) {
+	struct flight *f;
+	int ret = 0;
 
 	if (!pace_take(&s->pace, s->now.ms))
 		return -EAGAIN;
-	ret = start_get(s, e);
+	e->flight = f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return -ENOMEM;
+	f->reads = m == NULL;
+	f->step = step;
+	memcpy(f->uid, e->view.uid, sizeof(f->uid));
+	memcpy(f->version, e->view.version, sizeof(f->version));
+	if (!f->reads &&
+	    (view_marks_copy(&f->sent, m) < 0 || view_marks_copy(&f->before, &e->view.marks) < 0))
+		ret = -ENOMEM;
 	if (ret == 0)
-		begin(s, e, true);
-	return ret;
+		ret = f->reads ? start_get(s, e, &f->exchange) : start_patch(s, e, &f->exchange, m);
+	if (ret < 0) {
+		entry_land(e);
+		return ret;
+	}
+	s->stats.reads += f->reads;
+	s->stats.writes += !f->reads;
+	entry_move(s, e, ENTRY_BUSY);
+	return 0;
 }
 
 static void settle(struct status *s, struct entry *e) {
@@ -150,28 +164,16 @@ static void settle(struct status *s, struct entry *e) {
 
 static int write_marks(struct status *s, struct entry *e) {
 	struct view_marks m;
-	int step = aim_at(&m, &e->view, &e->grant, !e->is_unserved, s->config.finalizer), ret;
+	int step = aim_at(&m, &e->view, &e->grant, !e->is_unserved, s->config.finalizer), ret = 0;
 
 	if (step < 0)
 		return step;
-	if (step == AIM_KEEP) {
-		view_marks_fini(&m);
+	if (step == AIM_KEEP)
 		settle(s, e);
-		return 0;
-	}
-	view_marks_fini(&e->before);
-	ret = view_marks_copy(&e->before, &e->view.marks);
-	if (ret == 0)
-		ret = pace_take(&s->pace, s->now.ms) ? start_patch(s, e, &m) : -EAGAIN;
-	if (ret < 0) {
-		view_marks_fini(&m);
-		return ret;
-	}
-	view_marks_fini(&e->sent);
-	e->sent = m;
-	e->step = step;
-	begin(s, e, false);
-	return 0;
+	else
+		ret = take_off(s, e, &m, (enum aim_step)step);
+	view_marks_fini(&m);
+	return ret;
 }
 
 static void hold(struct status *s, struct entry *e) {
@@ -197,7 +199,7 @@ static int look(struct status *s, struct entry *e) {
 	if (e->verify_at != 0 && s->now.ms >= e->verify_at)
 		e->refetch = true;
 	if (e->refetch)
-		return look_up(s, e);
+		return take_off(s, e, NULL, AIM_KEEP);
 	if (e->contests >= CONTESTS && s->now.ms >= e->held_until)
 		hold(s, e);
 	if (s->now.ms < e->held_until) {
@@ -235,15 +237,15 @@ static void retry_later(struct status *s, struct entry *e, int64_t base, int64_t
 static void note_trouble(struct status *s, struct entry *e) {
 	char why[120];
 
-	exchange_text(&e->exchange, why, sizeof(why));
+	exchange_text(&e->flight->exchange, why, sizeof(why));
 	snprintf(e->trouble, sizeof(e->trouble), "%s: %s",
-		 exchange_result_name(exchange_result(&e->exchange)), why);
+		 exchange_result_name(exchange_result(&e->flight->exchange)), why);
 	snprintf(s->stats.error, sizeof(s->stats.error), "%s", e->trouble);
 }
 
 // Nothing more until something changes; unless it has, since the question was asked.
 static void get_stuck(struct status *s, struct entry *e) {
-	e->stuck = !e->again;
+	e->stuck = !e->flight->again;
 	entry_move(s, e, ENTRY_IDLE);
 }
 
@@ -275,7 +277,7 @@ static void take_get(struct status *s, struct entry *e, struct view *v) {
 		wait_for_watch(s, e);
 		return;
 	}
-	if (e->again && view_version_older(v->version, e->view.version))
+	if (e->flight->again && view_version_older(v->version, e->view.version))
 		view_fini(v); // the watch has shown a newer one meanwhile
 	else
 		entry_see(s, e, v, &s->now);
@@ -289,7 +291,7 @@ static void take_patch(struct status *s, struct entry *e, struct view *v) {
 	tell_write(s, e);
 	e->failures = 0;
 	e->wrote_at = s->now.ms;
-	if (!view_marks_equal(&e->sent, &v->marks)) // the server keeps something else
+	if (!view_marks_equal(&e->flight->sent, &v->marks)) // the server keeps something else
 		entry_contest(e, s->now.ms);
 	if (view_version_older(v->version, e->view.version)) { // the watch has shown a newer one
 		if (!view_marks_equal(&v->marks, &e->view.marks))
@@ -304,7 +306,7 @@ static void take_patch(struct status *s, struct entry *e, struct view *v) {
 }
 
 static void take_ok(struct status *s, struct entry *e) {
-	json_t *root = exchange_json(&e->exchange);
+	json_t *root = exchange_json(&e->flight->exchange);
 	struct view v;
 	int ret = root == NULL ? -EINVAL : view_decode(&v, root);
 
@@ -316,14 +318,14 @@ static void take_ok(struct status *s, struct entry *e) {
 		return;
 	}
 	e->refetch = false;
-	if (e->reads)
+	if (e->flight->reads)
 		take_get(s, e, &v);
 	else
 		take_patch(s, e, &v);
 }
 
 static void take_answer(struct status *s, struct entry *e) {
-	enum exchange_result result = exchange_result(&e->exchange);
+	enum exchange_result result = exchange_result(&e->flight->exchange);
 
 	s->stats.results[result]++;
 	if (result == EXCHANGE_INVALID || result >= EXCHANGE_REFUSED)
@@ -343,24 +345,24 @@ static void take_answer(struct status *s, struct entry *e) {
 		retry_later(s, e, CONFLICT_MS, CONFLICT_CAP_MS);
 		return;
 	case EXCHANGE_INVALID:
-		if (e->reads) {
+		if (e->flight->reads) {
 			give_up(s, e);
 			return;
 		}
 		e->refetch = true;
-		memcpy(e->doubted, e->sent_version, sizeof(e->doubted));
+		memcpy(e->doubted, e->flight->version, sizeof(e->doubted));
 		entry_move(s, e, ENTRY_QUEUED);
 		return;
 	case EXCHANGE_REFUSED:
 	case EXCHANGE_FAILED:
-		pause_all(s, &e->exchange);
-		if (e->exchange.end.status == 401)
+		pause_all(s, &e->flight->exchange);
+		if (e->flight->exchange.end.status == 401)
 			back_to_head(s, e);
 		else
 			retry_later(s, e, RETRY_MS, RETRY_CAP_MS);
 		return;
 	default:
-		pause_all(s, &e->exchange);
+		pause_all(s, &e->flight->exchange);
 		back_to_head(s, e);
 	}
 }
@@ -370,13 +372,14 @@ static void finish(struct status *s, struct entry *e) {
 		entry_free(s, e);
 		return;
 	}
-	if (strcmp(e->sent_uid, e->view.uid) != 0) // an answer about the one that was here before
+	if (strcmp(e->flight->uid, e->view.uid) !=
+	    0) // an answer about the one that was here before
 		entry_move(s, e, ENTRY_QUEUED);
 	else
 		take_answer(s, e);
-	exchange_reset(&e->exchange);
-	if (e->again && e->place == ENTRY_IDLE)
+	if (e->flight->again && e->place == ENTRY_IDLE)
 		entry_move(s, e, ENTRY_QUEUED);
+	entry_land(e);
 }
 
 // --- the step ---
@@ -386,7 +389,7 @@ static void finish_all(struct status *s) {
 
 	for (e = TAILQ_FIRST(&s->busy); e != NULL; e = next) {
 		next = TAILQ_NEXT(e, link);
-		if (exchange_is_done(&e->exchange))
+		if (exchange_is_done(&e->flight->exchange))
 			finish(s, e);
 	}
 }
@@ -443,7 +446,7 @@ int64_t status_due(struct status *s, const struct moment *now) {
 	int64_t due = queue_due(s, now->ms);
 
 	for (const struct entry *e = TAILQ_FIRST(&s->busy); e != NULL; e = TAILQ_NEXT(e, link))
-		if (exchange_is_done(&e->exchange))
+		if (exchange_is_done(&e->flight->exchange))
 			return 0;
 	for (const struct entry *e = TAILQ_FIRST(&s->waiting); e != NULL; e = TAILQ_NEXT(e, link))
 		if (until(e->wake_at, now->ms) < due)

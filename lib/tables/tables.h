@@ -48,6 +48,16 @@ struct frontend_ref {
 	uint32_t service;
 };
 
+// Neither affinity nor source ranges: one test, as it is asked for every packet.
+static inline bool frontend_ref_is_plain(struct frontend_ref r) {
+	const struct frontend_ref asks = {.affinity = 1, .restricted = 1};
+	uint32_t has, mask;
+
+	memcpy(&has, &r, sizeof(has));
+	memcpy(&mask, &asks, sizeof(mask));
+	return (has & mask) == 0;
+}
+
 struct frontend { // by id; for rewriting on the way back, choice, and people
 	struct ip_addr addr;
 	uint16_t port; // network order

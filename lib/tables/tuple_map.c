@@ -4,18 +4,21 @@
 
 #include <stdlib.h>
 
-static uint32_t slots_for(uint32_t n) {
-	uint32_t slots = 4;
+#define SMALL 16384 // entries of a map that can afford air
 
-	while (slots < 2 * n)
-		slots *= 2;
-	return slots;
+static uint8_t slot_bits_for(uint32_t n) {
+	uint64_t slots = (uint64_t)n * (n <= SMALL ? 4 : 2);
+	uint8_t bits = 2;
+
+	while (UINT64_C(1) << bits < slots)
+		bits++;
+	return bits;
 }
 
 static void insert4(const struct tuple_map *m, struct tuple_slot4 *slots,
 		    const struct tuple_entry *e) {
 	uint64_t key = tuple_key4(ip_addr_v4(&e->addr), e->port, e->protocol);
-	uint32_t i = tuple_hash4(m, key) & m->mask4;
+	uint32_t i = tuple_start4(m, key);
 
 	while (slots[i].key != 0 && slots[i].key != key)
 		i = (i + 1) & m->mask4;
@@ -29,7 +32,7 @@ static void insert6(const struct tuple_map *m, struct tuple_slot6 *slots,
 	uint32_t i;
 
 	memcpy(slot.addr, e->addr.b, sizeof(slot.addr));
-	i = tuple_hash6(m, slot.addr, slot.key) & m->mask6;
+	i = tuple_start6(m, slot.addr, slot.key);
 	while (slots[i].key != 0 && (slots[i].key != slot.key ||
 				     memcmp(slots[i].addr, slot.addr, sizeof(slot.addr)) != 0))
 		i = (i + 1) & m->mask6;
@@ -42,14 +45,19 @@ struct tuple_map *tuple_map_create(const struct tuple_entry *entries, uint32_t n
 	struct tuple_slot4 *slots4;
 	struct tuple_slot6 *slots6;
 	uint32_t n4 = 0;
+	uint8_t bits4, bits6;
 
 	if (m == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < n; i++)
 		n4 += entries[i].addr.family == 4;
-	m->secret = secret;
-	m->mask4 = slots_for(n4) - 1;
-	m->mask6 = slots_for(n - n4) - 1;
+	bits4 = slot_bits_for(n4);
+	bits6 = slot_bits_for(n - n4);
+	m->secret = secret | 1;
+	m->shift4 = (uint8_t)(64 - bits4);
+	m->shift6 = (uint8_t)(64 - bits6);
+	m->mask4 = (1u << bits4) - 1;
+	m->mask6 = (1u << bits6) - 1;
 	slots4 = aligned_alloc(64, ((size_t)m->mask4 + 1) * sizeof(*slots4));
 	slots6 = aligned_alloc(64, ((size_t)m->mask6 + 1) * sizeof(*slots6));
 	m->slots4 = slots4;

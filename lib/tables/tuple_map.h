@@ -3,8 +3,9 @@
 //
 //     IPv4: slots of 16 bytes {key 64 bits, value}, four to a cache line      IPv6: slots of 32 bytes
 //
-// Open addressing with linear probing at a load of at most one half, so a look-up reads 1.5 slots on average, most often in one
-// line. Keyed by a secret, since an attacker sends the keys that are looked up. Built whole by the control thread; a reader needs no lock.
+// Open addressing with linear probing. Small maps are at most a quarter full, so that nearly every look-up ends at its first slot and the branch
+// behind it is foreseen; large ones at most half. Multiplicative hashing under a secret, since an attacker sends the keys that are looked up (not
+// those that are in the map). Built whole by the control thread; a reader needs no lock.
 #ifndef SLUICE_TABLES_TUPLE_MAP_H
 #define SLUICE_TABLES_TUPLE_MAP_H
 
@@ -35,8 +36,9 @@ struct tuple_slot6 {
 };
 
 struct tuple_map {
-	uint32_t mask4, mask6; // slots - 1
-	uint64_t secret;
+	uint32_t mask4, mask6;  // slots - 1
+	uint8_t shift4, shift6; // 64 - log2(slots)
+	uint64_t secret;        // odd
 	const struct tuple_slot4 *slots4;
 	const struct tuple_slot6 *slots6;
 };
@@ -53,45 +55,23 @@ static inline uint64_t tuple_key4(uint32_t addr, uint16_t port, uint8_t protocol
 	return wide << 32 | (uint64_t)port << 16 | (uint64_t)protocol << 8 | 1;
 }
 
-static inline uint32_t tuple_hash4(const struct tuple_map *m, uint64_t key) {
-	unsigned __int128 product = (unsigned __int128)(key ^ m->secret) * 0x9e3779b97f4a7c15u;
-
-	return (uint32_t)((uint64_t)product >> 32) ^ (uint32_t)(product >> 64);
+// The slot at which the search for a key begins: the product's upper bits, on which all of the key's bits bear.
+static inline uint32_t tuple_start4(const struct tuple_map *m, uint64_t key) {
+	return (uint32_t)(key * m->secret >> m->shift4);
 }
 
-static inline uint32_t tuple_hash6(const struct tuple_map *m, const uint64_t addr[2],
-				   uint64_t key) {
+static inline uint32_t tuple_start6(const struct tuple_map *m, const uint64_t addr[2],
+				    uint64_t key) {
 	unsigned __int128 product = (unsigned __int128)(addr[0] ^ m->secret) *
 				    (addr[1] ^ 0x9e3779b97f4a7c15u);
-	uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64) ^ key;
 
-	product = (unsigned __int128)mixed * 0xd6e8feb86659fd93u;
-	return (uint32_t)((uint64_t)product >> 32) ^ (uint32_t)(product >> 64);
+	return (uint32_t)(((uint64_t)product ^ (uint64_t)(product >> 64) ^ key) * m->secret >>
+			  m->shift6);
 }
 
-static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port,
-				   uint8_t protocol) {
-	rte_prefetch0(&m->slots4[tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4]);
-}
-
-// The slot at which a search begins, for searches in two steps: name and prefetch, then find.
-static inline uint32_t tuple_start4(const struct tuple_map *m, uint32_t addr, uint16_t port,
-				    uint8_t protocol) {
-	return tuple_hash4(m, tuple_key4(addr, port, protocol)) & m->mask4;
-}
-
-static inline uint32_t tuple_start6(const struct tuple_map *m, const uint32_t addr[4],
-				    uint16_t port, uint8_t protocol) {
-	uint64_t a[2];
-
-	memcpy(a, addr, sizeof(a));
-	return tuple_hash6(m, a, tuple_key4(0, port, protocol)) & m->mask6;
-}
-
-static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint32_t addr,
-				    uint16_t port, uint8_t protocol, void *value) {
-	uint64_t key = tuple_key4(addr, port, protocol);
-
+// Searches in two steps, for those who fetch the slot in between. *value gets 8 bytes.
+static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint64_t key,
+				    void *value) {
 	for (uint32_t i = start; m->slots4[i].key != 0; i = (i + 1) & m->mask4) {
 		if (m->slots4[i].key == key) {
 			memcpy(value, &m->slots4[i].value, sizeof(uint64_t));
@@ -101,33 +81,38 @@ static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, u
 	return false;
 }
 
-// True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
-static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port,
-			       uint8_t protocol, void *value) {
-	return tuple_find4_from(m, tuple_start4(m, addr, port, protocol), addr, port, protocol,
-				value);
-}
-
 static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start,
-				    const uint32_t addr[4], uint16_t port, uint8_t protocol,
-				    void *value) {
-	uint64_t a[2], key = tuple_key4(0, port, protocol);
-
-	memcpy(a, addr, sizeof(a));
+				    const uint64_t addr[2], uint64_t key, void *value) {
 	for (uint32_t i = start; m->slots6[i].key != 0; i = (i + 1) & m->mask6) {
-		if (m->slots6[i].key == key && m->slots6[i].addr[0] == a[0] &&
-		    m->slots6[i].addr[1] == a[1]) {
-			memcpy(value, &m->slots6[i].value, sizeof(uint64_t));
+		const struct tuple_slot6 *s = &m->slots6[i];
+
+		if (((s->key ^ key) | (s->addr[0] ^ addr[0]) | (s->addr[1] ^ addr[1])) == 0) {
+			memcpy(value, &s->value, sizeof(uint64_t));
 			return true;
 		}
 	}
 	return false;
 }
 
+static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+				   uint8_t protocol) {
+	rte_prefetch0(&m->slots4[tuple_start4(m, tuple_key4(addr, port, protocol))]);
+}
+
+// True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
+static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+			       uint8_t protocol, void *value) {
+	uint64_t key = tuple_key4(addr, port, protocol);
+
+	return tuple_find4_from(m, tuple_start4(m, key), key, value);
+}
+
 static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port,
 			       uint8_t protocol, void *value) {
-	return tuple_find6_from(m, tuple_start6(m, addr, port, protocol), addr, port, protocol,
-				value);
+	uint64_t a[2], key = tuple_key4(0, port, protocol);
+
+	memcpy(a, addr, sizeof(a));
+	return tuple_find6_from(m, tuple_start6(m, a, key), a, key, value);
 }
 
 static inline bool tuple_find(const struct tuple_map *m, uint8_t family, const uint32_t addr[4],

@@ -395,6 +395,56 @@ static void both_paths_agree_on_damaged_frames(void **state) {
 	}
 }
 
+// The address and port tests that a known flow makes needless, as parse_plain4() and parse_plain6() have them.
+static bool is_vouched_for(const struct frame *f, uint8_t family) {
+	const uint8_t *ip = f->b + 14, *l4 = ip + (family == 4 ? 20 : 40);
+
+	if (parse_load16(l4) == 0 || parse_load16(l4 + 2) == 0)
+		return false;
+	if (family == 4)
+		return !parse_is_martian4(ip[12]) && !parse_is_martian4(ip[16]);
+	return (uint8_t)(ip[8] + 1) > 1 && (uint8_t)(ip[24] + 1) > 1;
+}
+
+static void the_brief_look_is_the_plain_one_less_what_a_flow_vouches_for(void **state) {
+	static const enum base bases[] = {TCP4, UDP4, TCP6, UDP6};
+	unsigned good = 0;
+
+	srand(12);
+	for (unsigned i = 0; i < 400000; i++) {
+		enum base base = bases[rand() % 4];
+		uint8_t family = base <= UDP4 ? 4 : 6;
+		struct frame f = make(base);
+		struct parse_brief brief;
+		struct parsed p;
+		bool plain, seen;
+
+		for (unsigned k = (unsigned)rand() % 3; k > 0; k--)
+			f.b[14 + (unsigned)rand() % (f.len - 14)] = (uint8_t)(rand() % 2
+										      ? rand()
+										      : rand() % 8);
+		if (f.b[14] == 0x45 && rand() % 8 != 0)
+			fix_checksum(&f, 14);
+		if (rand() % 8 == 0)
+			f.len -= (unsigned)rand() % 4;
+		if (f.len < 14 + (family == 4 ? 28u : 48u))
+			continue;
+		plain = family == 4 ? parse_plain4(&p, f.b, f.len, 14)
+				    : parse_plain6(&p, f.b, f.len, 14);
+		seen = family == 4 ? parse_brief4(&brief, f.b + 14, f.len - 14)
+				   : parse_brief6(&brief, f.b + 14, f.len - 14);
+		assert_int_equal(seen && is_vouched_for(&f, family), plain);
+		if (!plain)
+			continue;
+		good++;
+		assert_int_equal(brief.l3_len, p.l3_len);
+		assert_int_equal(brief.protocol, p.protocol);
+		assert_int_equal(brief.tcp_flags, p.tcp_flags);
+		assert_int_equal(brief.ttl, p.ttl);
+	}
+	assert_in_range(good, 100000, 400000);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_refusal_has_its_name),
@@ -409,6 +459,7 @@ int main(void) {
 		cmocka_unit_test(quotes_may_end_after_eight_bytes_of_l4),
 		cmocka_unit_test(quoted_checksums_are_not_judged_but_fragments_are),
 		cmocka_unit_test(both_paths_agree_on_damaged_frames),
+		cmocka_unit_test(the_brief_look_is_the_plain_one_less_what_a_flow_vouches_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
