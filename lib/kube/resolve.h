@@ -21,21 +21,7 @@
 #define SLUICE_KUBE_RESOLVE_H
 
 #include "kube/holder.h"
-#include "kube/settings.h"
-
-struct kube_plan_port {
-	uint32_t n_frontends;
-	struct model_frontend *frontends; // sorted, unique
-	char reason[160];
-};
-
-struct kube_plan { // of one Service
-	enum kube_target target;
-	enum model_mode mode;
-	uint32_t n_ports; // as the Service has
-	struct kube_plan_port *ports;
-	char reason[160]; // of the Service as a whole; the ports' reasons include it
-};
+#include "kube/plan.h"
 
 struct resolver;
 
