@@ -310,6 +310,24 @@ static void cancelled_streams_leave_the_connection(void **state) {
 	assert_int_equal(l->server.n_conns, 1);
 }
 
+static void destroy_does_not_wait_for_a_server_that_reads_nothing(void **state) {
+	struct h2_lab *l = *state;
+	struct got watch[3] = {0};
+	struct timespec a, b;
+
+	l->server.answer = answer;
+	for (int i = 0; i < 3; i++) {
+		ask(l, &watch[i], "/watch", (struct http_request){.silence_ms = 60000});
+		assert_true(run_until(l->lab->base, &watch[i].n_data, 1));
+	}
+	l->server.deaf = true;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	http_destroy(l->lab->http);
+	l->lab->http = NULL;
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 500);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_h2, teardown_h2)
 	const struct CMUnitTest tests[] = {
@@ -324,6 +342,7 @@ int main(void) {
 		T(a_timeout_on_a_silent_connection_is_like_silence),
 		T(one_silent_stream_leaves_a_lively_connection_alone),
 		T(cancelled_streams_leave_the_connection),
+		T(destroy_does_not_wait_for_a_server_that_reads_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
