@@ -2,8 +2,10 @@
 // Stage classify: which way a packet goes, by what it is addressed to and then by who sent it.
 #include "dataplane/stages.h"
 
-static bool is_own_source(const struct parsed *p) { // "land": from itself to itself
-	return memcmp(p->src, p->dst, p->family == 4 ? 4 : 16) == 0;
+bool is_own_address(const struct tables *t, uint8_t family, const uint32_t addr[4]) {
+	struct local_ref local;
+
+	return tuple_find(t->local_map, family, addr, 0, 0, &local);
 }
 
 static bool is_denied(const struct tables *t, const struct packet *k) {
@@ -28,7 +30,7 @@ static void classify_in(const struct tables *t, struct packet *k) {
 	set_key(k, k->p.src, k->p.src_port, k->frontend.id);
 	if (k->frontend.restricted && is_denied(t, k))
 		k->reason = REASON_SOURCE_DENIED;
-	else if (is_own_source(&k->p))
+	else if (is_own_address(t, k->p.family, k->p.src))
 		k->reason = REASON_MARTIAN_SOURCE;
 	else if (k->frontend.mode != TABLES_DSR && k->p.ttl <= 1)
 		expire_ttl(k);

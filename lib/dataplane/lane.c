@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The short way: plain TCP and UDP packets that need nothing but their flow, in passes over the burst.
 //
-//     read      frame -> addresses, ports; the frontend map's slot is on its way
-//     name      frontend -> hash; the flow's bucket is on its way. Not to a frontend: the endpoint map's slot is
+//     read      frame -> addresses, ports; the frontend map's slot is on its way, or the endpoint map's where there is no such frontend
+//     name      frontend -> hash; the flow's bucket is on its way
 //     answers   endpoint -> hash of the flow's key (dnat), or of the snat entry, which names the key (fullnat); only where there are some
 //     find      the flow; its backend is on its way
 //     deliver   backend -> next hop -> bytes -> transmit buffer
@@ -86,21 +86,30 @@ LANE uint8_t *find_ip(const struct tables_port *port, uint8_t *frame, uint16_t *
 	return frame + 18;
 }
 
-// Name a slot of a map of (address, port, protocol) and fetch it.
-LANE void name_slot(struct lane *l, const struct tuple_map *map, const uint8_t *addr, uint16_t port,
-		    const uint8_t family) {
+LANE uint64_t tuple_of(const struct lane *l, const uint8_t *addr, uint16_t port,
+		       const uint8_t family) {
+	return tuple_key4(family == 4 ? parse_load32(addr) : 0, port, l->p.protocol);
+}
+
+LANE uint64_t hash_of(const struct tuple_map *map, uint64_t tuple, const uint8_t *addr,
+		      const uint8_t family) {
 	uint64_t a[2];
 
-	if (family == 4) {
-		l->tuple = tuple_key4(parse_load32(addr), port, l->p.protocol);
-		l->hash = tuple_start4(map, l->tuple);
-		rte_prefetch0(&map->slots4[l->hash]);
-		return;
-	}
+	if (family == 4)
+		return tuple_hash4(map, tuple);
 	memcpy(a, addr, sizeof(a));
-	l->tuple = tuple_key4(0, port, l->p.protocol);
-	l->hash = tuple_start6(map, a, l->tuple);
-	rte_prefetch0(&map->slots6[l->hash]);
+	return tuple_hash6(map, a, tuple);
+}
+
+// The slot where the search of a map of (address, port, protocol) begins: name it and fetch it.
+LANE void name_slot(struct lane *l, const struct tuple_map *map, uint64_t tuple, uint64_t hash,
+		    const uint8_t family) {
+	l->tuple = tuple;
+	l->hash = family == 4 ? tuple_start4(map, hash) : tuple_start6(map, hash);
+	if (family == 4)
+		rte_prefetch0(&map->slots4[l->hash]);
+	else
+		rte_prefetch0(&map->slots6[l->hash]);
 }
 
 LANE bool find_slot(const struct lane *l, const struct tuple_map *map, const uint8_t *addr,
@@ -113,6 +122,29 @@ LANE bool find_slot(const struct lane *l, const struct tuple_map *map, const uin
 	return tuple_find6_from(map, (uint32_t)l->hash, a, l->tuple, value);
 }
 
+// Not to a frontend: from an endpoint, perhaps.
+LANE void name_endpoint(const struct tables *t, struct lane *l, const uint8_t family) {
+	const uint8_t *src = src_of(l, family);
+	uint64_t tuple = tuple_of(l, src, src_port_of(l, family), family);
+
+	l->way = WAY_BACK_DNAT; // until more is known
+	name_slot(l, t->endpoint_map, tuple, hash_of(t->endpoint_map, tuple, src, family), family);
+}
+
+LANE void name_frontend(const struct tables *t, struct lane *l, const uint8_t family) {
+	const struct tuple_map *map = t->frontend_map;
+	const uint8_t *dst = dst_of(l, family);
+	uint64_t tuple = tuple_of(l, dst, dst_port_of(l, family), family);
+	uint64_t hash = hash_of(map, tuple, dst, family);
+
+	if (!(family == 4 ? tuple_maybe4(map, hash) : tuple_maybe6(map, hash))) {
+		name_endpoint(t, l, family);
+		return;
+	}
+	l->way = WAY_IN;
+	name_slot(l, map, tuple, hash, family);
+}
+
 LANE bool read_packet(const struct tables *t, struct lane *l, struct rte_mbuf *m, uint8_t *ip,
 		      uint32_t room, const uint8_t family) {
 	l->m = m;
@@ -121,7 +153,7 @@ LANE bool read_packet(const struct tables *t, struct lane *l, struct rte_mbuf *m
 	    !(family == 4 ? parse_brief4(&l->p, ip, room) : parse_brief6(&l->p, ip, room)) ||
 	    l->p.ttl <= 1)
 		return false;
-	name_slot(l, t->frontend_map, dst_of(l, family), dst_port_of(l, family), family);
+	name_frontend(t, l, family);
 	return true;
 }
 
@@ -191,7 +223,6 @@ LANE bool name_in(const struct burst *b, struct lane *l, const uint8_t family) {
 
 	if (!frontend_ref_is_plain(l->frontend))
 		return false;
-	l->way = WAY_IN;
 	l->id = l->frontend.id;
 	l->client_port = src_port_of(l, family);
 	memcpy(l->client, src_of(l, family), family == 4 ? 4 : 16);
@@ -210,14 +241,16 @@ LANE bool name_all(const struct burst *b, struct lane *lanes, uint16_t n, const 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 
-		if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend, family)) {
+		if (l->way != WAY_IN) {
+			others = true;
+		} else if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend,
+				     family)) {
 			if (!name_in(b, l, family))
 				l->way = WAY_ASIDE;
-			continue;
+		} else {
+			others = true;
+			name_endpoint(b->t, l, family);
 		}
-		l->way = WAY_BACK_DNAT; // until more is known
-		others = true;
-		name_slot(l, b->t->endpoint_map, src_of(l, family), src_port_of(l, family), family);
 	}
 	return others;
 }
@@ -263,6 +296,8 @@ LANE bool name_answer(const struct burst *b, struct lane *l, const uint8_t famil
 	if (!find_slot(l, b->t->endpoint_map, src_of(l, family), &endpoint, family))
 		return false;
 	l->endpoint = endpoint.id;
+	if (!endpoint.fullnat) // a flow's client is not at an address of ours
+		return name_dnat(b, l, endpoint, family);
 	memcpy(dst, dst_of(l, family), family == 4 ? 4 : 16);
 	if (tuple_find(b->t->local_map, family, dst, 0, 0, &local))
 		return name_snat(b, l, local, endpoint, family);
@@ -503,15 +538,15 @@ LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
 	return true;
 }
 
-// What no flow vouches for yet: everything that parse_frame() asks, and that it isn't from itself to itself.
-LANE bool is_sound(const struct lane *l, const uint8_t family) {
+// What no flow vouches for yet: everything that parse_frame() asks, and that no address of ours is the client's.
+LANE bool is_sound(const struct tables *t, const struct lane *l, const uint8_t family) {
 	uint32_t room = rte_pktmbuf_data_len(l->m) -
 			(uint32_t)(l->ip - rte_pktmbuf_mtod(l->m, uint8_t *));
 	struct parsed p;
 
 	return (family == 4 ? parse_plain4(&p, l->ip, room, 0)
 			    : parse_plain6(&p, l->ip, room, 0)) &&
-	       memcmp(src_of(l, family), dst_of(l, family), family == 4 ? 4 : 16) != 0;
+	       !is_own_address(t, family, p.src);
 }
 
 LANE bool begins_flow(const struct lane *l) {
@@ -563,7 +598,7 @@ LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
 	struct flow *f;
 	struct hop hop;
 
-	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(l, family))
+	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(t, l, family))
 		return false;
 	s = t->services[l->frontend.service];
 	if (s->n_usable == 0)

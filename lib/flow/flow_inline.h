@@ -11,16 +11,13 @@
 static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
 				    const struct flow_key *k) {
 	uint64_t rest = (uint64_t)k->id << 32 | (uint64_t)k->kind << 16 | k->port;
-	uint64_t h;
 
 	if (family == 4)
-		h = flow_mix(k->addr[0] ^ t->key[0], rest ^ t->key[1]);
-	else
-		h = flow_mix(flow_mix(((uint64_t)k->addr[0] << 32 | k->addr[1]) ^ t->key[0],
-				      ((uint64_t)k->addr[2] << 32 | k->addr[3]) ^ t->key[1]) ^
-				     t->key[2],
-			     rest ^ t->key[3]);
-	return flow_mix(h ^ t->key[2], t->key[3]);
+		return flow_mix(k->addr[0] ^ t->key[0], rest ^ t->key[1]);
+	return flow_mix(flow_mix(((uint64_t)k->addr[0] << 32 | k->addr[1]) ^ t->key[0],
+				 ((uint64_t)k->addr[2] << 32 | k->addr[3]) ^ t->key[1]) ^
+				t->key[2],
+			rest ^ t->key[3]);
 }
 
 static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k) {
@@ -166,7 +163,7 @@ static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family
 				      uint8_t snat_index, uint16_t snat_port) {
 	uint64_t key = (uint64_t)endpoint << 22 | (uint64_t)snat_index << 16 | snat_port;
 
-	return flow_mix(flow_mix(key ^ t->key[1], t->key[0]) ^ t->key[3], t->key[2] ^ family);
+	return flow_mix(key ^ t->key[2], t->key[3] ^ family);
 }
 
 static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash) {

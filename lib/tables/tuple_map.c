@@ -15,64 +15,83 @@ static uint8_t slot_bits_for(uint32_t n) {
 	return bits;
 }
 
-static void insert4(const struct tuple_map *m, struct tuple_slot4 *slots,
-		    const struct tuple_entry *e) {
+static void mark(const uint64_t *filter, uint8_t shift, uint64_t hash) {
+	uint64_t bit = hash >> (shift - TUPLE_FILTER_SHIFT);
+
+	((uint64_t *)(uintptr_t)filter)[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static void insert4(const struct tuple_map *m, const struct tuple_entry *e) {
+	struct tuple_slot4 *slots = (struct tuple_slot4 *)(uintptr_t)m->slots4;
 	uint64_t key = tuple_key4(ip_addr_v4(&e->addr), e->port, e->protocol);
-	uint32_t i = tuple_start4(m, key);
+	uint64_t hash = tuple_hash4(m, key);
+	uint32_t i = tuple_start4(m, hash);
 
 	while (slots[i].key != 0 && slots[i].key != key)
 		i = (i + 1) & m->mask4;
 	if (slots[i].key == 0)
 		slots[i] = (struct tuple_slot4){.key = key, .value = e->value};
+	mark(m->filter4, m->shift4, hash);
 }
 
-static void insert6(const struct tuple_map *m, struct tuple_slot6 *slots,
-		    const struct tuple_entry *e) {
+static void insert6(const struct tuple_map *m, const struct tuple_entry *e) {
 	struct tuple_slot6 slot = {.key = tuple_key4(0, e->port, e->protocol), .value = e->value};
+	struct tuple_slot6 *slots = (struct tuple_slot6 *)(uintptr_t)m->slots6;
+	uint64_t hash;
 	uint32_t i;
 
 	memcpy(slot.addr, e->addr.b, sizeof(slot.addr));
-	i = tuple_start6(m, slot.addr, slot.key);
+	hash = tuple_hash6(m, slot.addr, slot.key);
+	i = tuple_start6(m, hash);
 	while (slots[i].key != 0 && (slots[i].key != slot.key ||
 				     memcmp(slots[i].addr, slot.addr, sizeof(slot.addr)) != 0))
 		i = (i + 1) & m->mask6;
 	if (slots[i].key == 0)
 		slots[i] = slot;
+	mark(m->filter6, m->shift6, hash);
+}
+
+static void *zeroed(size_t size) {
+	void *p = aligned_alloc(64, (size + 63) / 64 * 64);
+
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+static bool allocate(struct tuple_map *m, uint32_t n4, uint32_t n6) {
+	uint8_t bits4 = slot_bits_for(n4), bits6 = slot_bits_for(n6);
+
+	m->shift4 = (uint8_t)(64 - bits4);
+	m->shift6 = (uint8_t)(64 - bits6);
+	m->mask4 = (1u << bits4) - 1;
+	m->mask6 = (1u << bits6) - 1;
+	m->slots4 = zeroed(sizeof(*m->slots4) << bits4);
+	m->slots6 = zeroed(sizeof(*m->slots6) << bits6);
+	m->filter4 = zeroed(((UINT64_C(1) << (bits4 + TUPLE_FILTER_SHIFT)) + 63) / 8);
+	m->filter6 = zeroed(((UINT64_C(1) << (bits6 + TUPLE_FILTER_SHIFT)) + 63) / 8);
+	return m->slots4 != NULL && m->slots6 != NULL && m->filter4 != NULL && m->filter6 != NULL;
 }
 
 struct tuple_map *tuple_map_create(const struct tuple_entry *entries, uint32_t n, uint64_t secret) {
 	struct tuple_map *m = calloc(1, sizeof(*m));
-	struct tuple_slot4 *slots4;
-	struct tuple_slot6 *slots6;
 	uint32_t n4 = 0;
-	uint8_t bits4, bits6;
 
 	if (m == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < n; i++)
 		n4 += entries[i].addr.family == 4;
-	bits4 = slot_bits_for(n4);
-	bits6 = slot_bits_for(n - n4);
-	m->secret = secret | 1;
-	m->shift4 = (uint8_t)(64 - bits4);
-	m->shift6 = (uint8_t)(64 - bits6);
-	m->mask4 = (1u << bits4) - 1;
-	m->mask6 = (1u << bits6) - 1;
-	slots4 = aligned_alloc(64, ((size_t)m->mask4 + 1) * sizeof(*slots4));
-	slots6 = aligned_alloc(64, ((size_t)m->mask6 + 1) * sizeof(*slots6));
-	m->slots4 = slots4;
-	m->slots6 = slots6;
-	if (slots4 == NULL || slots6 == NULL) {
+	m->secret = secret * 0x9e3779b97f4a7c15u |
+		    1; // all bits of the multiplier, whatever the secret looks like
+	if (!allocate(m, n4, n - n4)) {
 		tuple_map_destroy(m);
 		return NULL;
 	}
-	memset(slots4, 0, ((size_t)m->mask4 + 1) * sizeof(*slots4));
-	memset(slots6, 0, ((size_t)m->mask6 + 1) * sizeof(*slots6));
 	for (uint32_t i = 0; i < n; i++) {
 		if (entries[i].addr.family == 4)
-			insert4(m, slots4, &entries[i]);
+			insert4(m, &entries[i]);
 		else
-			insert6(m, slots6, &entries[i]);
+			insert6(m, &entries[i]);
 	}
 	return m;
 }
@@ -82,5 +101,7 @@ void tuple_map_destroy(struct tuple_map *m) {
 		return;
 	free((void *)(uintptr_t)m->slots4);
 	free((void *)(uintptr_t)m->slots6);
+	free((void *)(uintptr_t)m->filter4);
+	free((void *)(uintptr_t)m->filter6);
 	free(m);
 }

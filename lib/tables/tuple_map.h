@@ -35,12 +35,18 @@ struct tuple_slot6 {
 	uint64_t value;
 };
 
+#define TUPLE_FILTER_SHIFT                                                                         \
+	2 // bits of the filter for each slot: of absent keys 6 in 100 pass it, in large maps 12
+
 struct tuple_map {
 	uint32_t mask4, mask6;  // slots - 1
 	uint8_t shift4, shift6; // 64 - log2(slots)
 	uint64_t secret;        // odd
 	const struct tuple_slot4 *slots4;
 	const struct tuple_slot6 *slots6;
+	// One bit for a stretch of the hash's values: clear where no entry's hash lies. Small enough to stay in the L1, where the slots of keys
+	// that nobody asks for otherwise never are.
+	const uint64_t *filter4, *filter6;
 };
 
 // NULL: out of memory. Of equal keys the first stays.
@@ -55,18 +61,40 @@ static inline uint64_t tuple_key4(uint32_t addr, uint16_t port, uint8_t protocol
 	return wide << 32 | (uint64_t)port << 16 | (uint64_t)protocol << 8 | 1;
 }
 
-// The slot at which the search for a key begins: the product's upper bits, on which all of the key's bits bear.
-static inline uint32_t tuple_start4(const struct tuple_map *m, uint64_t key) {
-	return (uint32_t)(key * m->secret >> m->shift4);
+static inline uint64_t tuple_hash4(const struct tuple_map *m, uint64_t key) {
+	return key * m->secret;
 }
 
-static inline uint32_t tuple_start6(const struct tuple_map *m, const uint64_t addr[2],
-				    uint64_t key) {
+static inline uint64_t tuple_hash6(const struct tuple_map *m, const uint64_t addr[2],
+				   uint64_t key) {
 	unsigned __int128 product = (unsigned __int128)(addr[0] ^ m->secret) *
 				    (addr[1] ^ 0x9e3779b97f4a7c15u);
 
-	return (uint32_t)(((uint64_t)product ^ (uint64_t)(product >> 64) ^ key) * m->secret >>
-			  m->shift6);
+	return ((uint64_t)product ^ (uint64_t)(product >> 64) ^ key) * m->secret;
+}
+
+// The slot at which the search begins: the hash's upper bits, on which all of the key's bits bear.
+static inline uint32_t tuple_start4(const struct tuple_map *m, uint64_t hash) {
+	return (uint32_t)(hash >> m->shift4);
+}
+
+static inline uint32_t tuple_start6(const struct tuple_map *m, uint64_t hash) {
+	return (uint32_t)(hash >> m->shift6);
+}
+
+// False: no key with this hash is in the map.
+static inline bool tuple_maybe(const uint64_t *filter, uint8_t shift, uint64_t hash) {
+	uint64_t bit = hash >> (shift - TUPLE_FILTER_SHIFT);
+
+	return filter[bit / 64] >> (bit % 64) & 1;
+}
+
+static inline bool tuple_maybe4(const struct tuple_map *m, uint64_t hash) {
+	return tuple_maybe(m->filter4, m->shift4, hash);
+}
+
+static inline bool tuple_maybe6(const struct tuple_map *m, uint64_t hash) {
+	return tuple_maybe(m->filter6, m->shift6, hash);
 }
 
 // Searches in two steps, for those who fetch the slot in between. *value gets 8 bytes.
@@ -96,7 +124,9 @@ static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start,
 
 static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port,
 				   uint8_t protocol) {
-	rte_prefetch0(&m->slots4[tuple_start4(m, tuple_key4(addr, port, protocol))]);
+	uint64_t hash = tuple_hash4(m, tuple_key4(addr, port, protocol));
+
+	rte_prefetch0(&m->slots4[tuple_start4(m, hash)]);
 }
 
 // True and *value (8 bytes) filled when the tuple is in the map. Address words and port as on the wire.
@@ -104,7 +134,7 @@ static inline bool tuple_find4(const struct tuple_map *m, uint32_t addr, uint16_
 			       uint8_t protocol, void *value) {
 	uint64_t key = tuple_key4(addr, port, protocol);
 
-	return tuple_find4_from(m, tuple_start4(m, key), key, value);
+	return tuple_find4_from(m, tuple_start4(m, tuple_hash4(m, key)), key, value);
 }
 
 static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port,
@@ -112,7 +142,7 @@ static inline bool tuple_find6(const struct tuple_map *m, const uint32_t addr[4]
 	uint64_t a[2], key = tuple_key4(0, port, protocol);
 
 	memcpy(a, addr, sizeof(a));
-	return tuple_find6_from(m, tuple_start6(m, a, key), a, key, value);
+	return tuple_find6_from(m, tuple_start6(m, tuple_hash6(m, a, key)), a, key, value);
 }
 
 static inline bool tuple_find(const struct tuple_map *m, uint8_t family, const uint32_t addr[4],

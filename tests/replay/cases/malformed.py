@@ -71,6 +71,15 @@ def a_packet_from_a_virtual_address_to_itself_is_dropped(t):
 
 
 @case(**BOTH)
+def no_client_has_an_address_of_the_appliance(t):
+    t.service("web", backends="b1")
+    t.service("other", vip="vip2", backends="b2")
+    for source in ("vip2", "wan", "lan", "snat"):
+        t.play(f"wan> {source}:40000 > vip:80 TCP S\ndrop martian-source")
+        t.play(f"wan> {source}:40000 > vip:80 TCP A\ndrop martian-source")
+
+
+@case(**BOTH)
 def a_martian_destination_is_dropped(t):
     t.service("web", backends="b1")
     what = ["127.0.0.1", "0.0.0.0", "224.0.0.5"] if t.family == 4 else ["::1", "::"]
