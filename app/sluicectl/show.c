@@ -18,6 +18,7 @@ enum kind {
 	KIND_SPAN,     // seconds
 	KIND_LINK,     // true or "up"
 	KIND_COUNT,    // a number, {"packets": n}, or the sum of an object's numbers
+	KIND_REASON,   // "reason" of the row, or if it is empty its "note"
 };
 
 struct column {
@@ -105,7 +106,9 @@ static void add_cell(struct table *t, json_t *row, const struct column *c) {
 		free(list);
 		return;
 	}
-	if (c->kind == KIND_PLAIN && json_is_string(v)) {
+	if (c->kind == KIND_REASON && json_string_length(v) == 0)
+		v = json_object_get(row, "note");
+	if ((c->kind == KIND_PLAIN || c->kind == KIND_REASON) && json_is_string(v)) {
 		table_cell(t, json_string_value(v)); // of any length
 		return;
 	}
@@ -125,6 +128,7 @@ static void add_cell(struct table *t, json_t *row, const struct column *c) {
 			snprintf(buf, sizeof(buf), "%s", json_is_true(v) ? "up" : "down");
 		break;
 	case KIND_PLAIN:
+	case KIND_REASON:
 		plain_text(buf, sizeof(buf), v);
 		break;
 	}
@@ -161,7 +165,7 @@ int show_services(json_t *body, FILE *out) {
 		{">PORT", "port", KIND_PLAIN},          {"PROTOCOL", "protocol", KIND_PLAIN},
 		{"ADDRESSES", "addresses", KIND_PLAIN}, {"FORWARDING", "forwarding", KIND_PLAIN},
 		{">BACKENDS", "backends", KIND_COUNT},  {">GENERATION", "generation", KIND_PLAIN},
-		{"REASON", "reason", KIND_PLAIN},
+		{"REASON", "reason", KIND_REASON},
 	};
 
 	return show_items(body, columns, DIM(columns), out);

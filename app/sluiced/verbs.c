@@ -60,12 +60,12 @@ static json_t *service_row(const struct sluiced *s, const struct model_service *
 	const struct compile *c = s->appliance.compile;
 	const char *reason = m->reason[0] != '\0' ? m->reason : compile_reason(c, &m->key);
 
-	return json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:s, s:I, s:i, s:s}", "namespace",
+	return json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:s, s:I, s:i, s:s, s:s}", "namespace",
 			 m->key.ns, "name", m->key.name, "port", m->key.port, "protocol",
 			 model_protocol_name(m->key.protocol), "addresses", addresses_of(m),
 			 "frontends", frontends_of(m), "forwarding", model_mode_name(m->mode),
 			 "generation", (json_int_t)compile_generation(c, &m->key), "backends",
-			 (int)m->n_backends, "reason", reason);
+			 (int)m->n_backends, "reason", reason, "note", m->note);
 }
 
 static void verb_services(void *ctx, struct mgmt_request *r) {

@@ -142,6 +142,22 @@ uint32_t kube_rows(const struct kube_object *service) {
 	return service->service.n_ports > 0 ? service->service.n_ports : 1;
 }
 
+// doubted: all its nodes are down by their probes.
+static void fill_note(struct model_service *m, const struct kube_view *v, bool doubted) {
+	bool replaced = v->service->service.local && v->plan->mode == MODEL_FULLNAT;
+
+	if (m->n_frontends == 0)
+		return;
+	snprintf(
+		m->note, sizeof(m->note), "%s%s%s",
+		replaced
+			? "externalTrafficPolicy is Local, but fullnat hides the client's address; "
+			  "dnat and dsr keep it"
+			: "",
+		replaced && doubted ? "; " : "",
+		doubted ? "all nodes are down by their probes, not believed" : "");
+}
+
 int kube_translate(struct model_service *out, const struct kube_view *v, uint32_t row) {
 	const struct kube_service *s = &v->service->service;
 	struct model_service m = {.mode = v->plan->mode, .scheduler = MODEL_MAGLEV};
@@ -158,9 +174,11 @@ int kube_translate(struct model_service *out, const struct kube_view *v, uint32_
 	memcpy(m.reason, v->plan->reason, sizeof(m.reason));
 	if (s->n_ports > 0)
 		ret = fill_port(&m, v, row);
-	if (ret < 0)
+	if (ret < 0) {
 		model_service_fini(&m);
-	else
-		*out = m;
+		return ret;
+	}
+	fill_note(&m, v, ret == 1);
+	*out = m;
 	return ret;
 }

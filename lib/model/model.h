@@ -69,6 +69,7 @@ struct model_service {
 	bool restricted; // loadBalancerSourceRanges given: a family without any range is closed
 	uint32_t affinity_timeout; // seconds; 0: no affinity
 	char reason[160]; // why it has no frontends (or fewer than asked for); "" when all is well
+	char note[160];   // what a user should know of a service that is served; ""
 	uint32_t n_frontends, n_backends, n_source_ranges;
 	struct model_frontend *frontends; // sorted by (addr, port), unique
 	struct model_backend *backends;   // sorted by (addr, port), unique

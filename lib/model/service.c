@@ -138,6 +138,7 @@ int service_copy(struct model_service *out, const struct model_service *s) {
 	pad(c.port_name, sizeof(c.port_name));
 	pad(c.uid, sizeof(c.uid));
 	pad(c.reason, sizeof(c.reason));
+	pad(c.note, sizeof(c.note));
 	sort_frontends(&c);
 	sort_backends(&c);
 	sort_ranges(&c);
@@ -177,7 +178,8 @@ bool model_service_equal(const struct model_service *a, const struct model_servi
 	       strcmp(a->uid, b->uid) == 0 && a->mode == b->mode && a->scheduler == b->scheduler &&
 	       a->reject == b->reject && a->restricted == b->restricted &&
 	       a->affinity_timeout == b->affinity_timeout && strcmp(a->reason, b->reason) == 0 &&
-	       frontends_equal(a, b) && backends_equal(a, b) && ranges_equal(a, b);
+	       strcmp(a->note, b->note) == 0 && frontends_equal(a, b) && backends_equal(a, b) &&
+	       ranges_equal(a, b);
 }
 
 static bool text_ends(const char *text, size_t size) {
@@ -197,7 +199,7 @@ static int check_key(const struct model_service *s, struct error *err) {
 
 	if (!text_ends(k->ns, sizeof(k->ns)) || !text_ends(k->name, sizeof(k->name)) ||
 	    !text_ends(s->port_name, sizeof(s->port_name)) || !text_ends(s->uid, sizeof(s->uid)) ||
-	    !text_ends(s->reason, sizeof(s->reason)))
+	    !text_ends(s->reason, sizeof(s->reason)) || !text_ends(s->note, sizeof(s->note)))
 		return error_set(err, -EINVAL, "service: a text has no end");
 	if (k->ns[0] == 0 || k->name[0] == 0)
 		return error_set(err, -EINVAL, "service: namespace or name is empty");

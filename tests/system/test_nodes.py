@@ -149,6 +149,7 @@ def all_nodes_down_is_not_believed(c):
         node.say("503")
     c.sluice.wait("the doubt", lambda: {r for _, _, r in backends(c, "web").values()} == {"node-down-disbelieved"}, 5)
     c.sluice.settle()
+    expect("not believed" in c.sluice.items("services")[0]["note"], c.sluice.items("services"))
     for vip in vips.values():
         answers = c.get_many(vip, 80).assert_all_good()
         expect(set(answers.pods) == set(nodes), "answers came from", answers.pods)

@@ -85,6 +85,17 @@ static void backends_join_address_and_port(void **state) {
 		"default/web   [2001:db8::1]:80   unusable        1       0   no-route\n");
 }
 
+static void a_note_stands_where_there_is_no_reason(void **state) {
+	static const char row[] = "{\"items\": [{\"reason\": \"%s\", \"note\": \"mind\"}]}";
+	char json[128];
+
+	snprintf(json, sizeof(json), row, "");
+	assert_non_null(strstr(shown(show_services, json), "   mind\n"));
+	snprintf(json, sizeof(json), row, "why");
+	assert_non_null(strstr(shown(show_services, json), "   why\n"));
+	assert_null(strstr(text, "mind"));
+}
+
 static void lists_are_never_cut(void **state) {
 	json_t *addresses = json_array(), *body;
 	char addr[32], last[32];
@@ -159,6 +170,7 @@ int main(void) {
 		cmocka_unit_test(characters_count_and_control_characters_do_not_reach_the_terminal),
 		cmocka_unit_test(an_empty_list_is_a_header_alone),
 		cmocka_unit_test(backends_join_address_and_port),
+		cmocka_unit_test(a_note_stands_where_there_is_no_reason),
 		cmocka_unit_test(lists_are_never_cut),
 		cmocka_unit_test(spans_and_links_read_well),
 		cmocka_unit_test(stats_show_workers_and_drops),

@@ -124,6 +124,9 @@ static void impossible_services_are_refused(void **state) {
 	memset(s.reason, 'x', sizeof(s.reason));
 	s.n_backends = 0;
 	assert_int_equal(model_put(m, &s), -EINVAL);
+	s.reason[0] = 0;
+	memset(s.note, 'x', sizeof(s.note));
+	assert_int_equal(model_put(m, &s), -EINVAL);
 	model_destroy(m);
 }
 

@@ -230,6 +230,32 @@ static void a_node_with_terminating_endpoints_only_drains_when_its_port_says_503
 	world_fini(&w);
 }
 
+static const char *note(struct world *w, const char *service) {
+	const struct model_service **list;
+
+	assert_int_equal(model_list_of(w->m, "default", service, &list), 1);
+	snprintf(w->dump, sizeof(w->dump), "%s", list[0]->note);
+	free(list);
+	return w->dump;
+}
+
+static void a_client_address_that_fullnat_hides_is_noted(void **state) {
+	struct world w;
+
+	world_init(&w, NODES SVC("local", LOCAL) SVC("cluster", "")
+			       SLICE("local", EP("10.0.0.1", "n1")));
+	assert_string_equal(note(&w, "cluster"), "");
+	assert_string_equal(note(&w, "local"), "externalTrafficPolicy is Local, but fullnat hides "
+					       "the client's address; dnat and dsr keep it");
+	w.settings.forwarding = MODEL_DNAT;
+	kube_configure(w.k, &w.settings);
+	assert_true(kube_apply(w.k, w.m, true) >= 0);
+	assert_string_equal(note(&w, "local"), "");
+	judge(&w, "n1", "local", KUBE_DOWN, 0);
+	assert_string_equal(note(&w, "local"), "all nodes are down by their probes, not believed");
+	world_fini(&w);
+}
+
 static int touched(struct world *w, const char **name) {
 	static struct model_key first;
 	struct model_key *keys;
@@ -391,6 +417,7 @@ int main(void) {
 		cmocka_unit_test(a_node_that_counts_its_endpoints_is_believed_over_the_slices),
 		cmocka_unit_test(
 			a_node_with_terminating_endpoints_only_drains_when_its_port_says_503),
+		cmocka_unit_test(a_client_address_that_fullnat_hides_is_noted),
 		cmocka_unit_test(a_verdict_touches_just_the_services_that_go_by_it),
 		cmocka_unit_test(a_verdict_outlives_a_relist_and_waits_for_its_node),
 		cmocka_unit_test(kube_proxy_is_probed_once_on_each_eligible_node),

@@ -530,7 +530,7 @@ static void assert_same(const struct model *got, const struct model *expected, i
 		struct model_service s = *a[i];
 
 		assert_true(s.n_frontends > 0 || s.reason[0] != 0);
-		s.reason[0] = 0;
+		s.reason[0] = s.note[0] = 0;
 		same = model_service_equal(&s, b[i]);
 	}
 	if (!same) {
