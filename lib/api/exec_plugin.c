@@ -16,7 +16,7 @@
 #define RUN_MS 60000   // then it is ended
 #define EARLY_MS 10000 // so long before the expiry it runs again
 #define RETRY_MS 1000  // after the first failure
-#define RETRY_MAX_MS 30000
+#define RETRY_MAX_MS 10000
 #define REFUSED_MS 10000 // between two runs because of refusals
 #define EXPIRED_MS                                                                                 \
 	60000 // how long credentials count that are expired when they come: one of the two clocks is wrong

@@ -3,7 +3,7 @@
 //
 //     nothing yet, or expired: those who ask wait for it      -EAGAIN, then settled()
 //     about to expire, or refused by the server: it runs      the old ones count on
-//     it failed: the next run waits, 1 s doubling to 30 s     its error is the answer, unless the old ones still count
+//     it failed: the next run waits, 1 s doubling to 10 s     its error is the answer, unless the old ones still count
 #ifndef SLUICE_API_EXEC_PLUGIN_H
 #define SLUICE_API_EXEC_PLUGIN_H
 

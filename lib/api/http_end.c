@@ -83,22 +83,35 @@ static void copy_why(const struct http_call *c, CURLcode code, char *text, size_
 	text[strcspn(text, "\r\n")] = '\0';
 }
 
+// "Failed to connect to HOST port N", where HOST may be a proxy, and the system's reason.
+static void explain_no_server(const struct http_call *c, CURLcode code, char *text, size_t size) {
+	long os = 0;
+	char *rest;
+
+	copy_why(c, code, text, size);
+	curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
+	rest = strstr(text, " after ");
+	if (os != 0 && rest != NULL)
+		snprintf(rest, size - (size_t)(rest - text), ": %s", strerror((int)os));
+}
+
 static void explain(const struct http_call *c, CURLcode code, const struct http_end *end,
 		    char *text, size_t size) {
-	long os = 0;
-
-	if (end->cause == HTTP_FINE) {
+	switch (end->cause) {
+	case HTTP_FINE:
 		text[0] = '\0';
-	} else if (end->cause == HTTP_SILENT) {
+		break;
+	case HTTP_SILENT:
 		snprintf(text, size, "no byte from the server for %g s", c->silence_ms / 1000.0);
-	} else if (end->cause == HTTP_STOPPED) {
+		break;
+	case HTTP_STOPPED:
 		snprintf(text, size, "ended by its reader: %s", strerror(-c->stopped));
-	} else {
+		break;
+	case HTTP_NO_SERVER:
+		explain_no_server(c, code, text, size);
+		break;
+	default:
 		copy_why(c, code, text, size);
-		curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
-		if (end->cause == HTTP_NO_SERVER && os != 0)
-			snprintf(text + strlen(text), size - strlen(text), " (%s)",
-				 strerror((int)os));
 	}
 }
 

@@ -360,7 +360,7 @@ static void failures_name_the_command_and_its_words_and_are_retried_later_and_la
 	plugin(p, "echo 'no ticket:' >&2; echo 'run kinit' >&2; exit 3");
 	begin(p);
 	settle(p);
-	for (int64_t wait = 1000; wait <= 16000; wait *= 2) {
+	for (int64_t wait = 1000; wait <= 8000; wait *= 2) {
 		assert_int_equal(view(p), -EIO);
 		assert_non_null(strstr(p->err.text, p->plugin));
 		assert_non_null(strstr(p->err.text, "exit status 3: no ticket: run kinit"));
@@ -369,7 +369,7 @@ static void failures_name_the_command_and_its_words_and_are_retried_later_and_la
 		p->now += 1;
 		settle(p);
 	}
-	p->now += 29999;
+	p->now += 9999;
 	assert_int_equal(view(p), -EIO);
 	p->now += 1;
 	plugin(p, PRINT("\"token\": \"t\""));
