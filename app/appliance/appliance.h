@@ -50,7 +50,8 @@ struct appliance {
 	char (*reserved_text)[SITE_NAME + 8];
 	struct ipam_memory *addresses;
 	struct kube *kube;
-	struct manifests *manifests;
+	struct manifests *manifests; // NULL: objects come from elsewhere
+	bool is_incomplete;          // ... and not all that is there has come yet
 	struct model *model;
 	struct neighbor_table *neighbors;
 	struct compile *compile;
@@ -77,8 +78,6 @@ int appliance_load(struct appliance *a, const char *path, manifests_report_fn re
 		   uint64_t now_ms);
 // Other settings of Services from the next appliance_apply() on; *s must stay. Errors: -ENOMEM, nothing changed.
 int appliance_configure(struct appliance *a, const struct config_services *s);
-// Another appliance gives the addresses and writes status (true), or this one does: from the next appliance_apply() on.
-void appliance_follow(struct appliance *a, bool follower);
 // Objects -> tables, published. Returns 1 when workers get a new snapshot, 0 when nothing changed for them, -ENOMEM (call again later).
 int appliance_apply(struct appliance *a, uint64_t now_ms);
 // The RSS of each port, NULL where it is not known, kept; before the workers start. The next appliance_apply() follows it. Errors: -ENOMEM.

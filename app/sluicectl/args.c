@@ -55,6 +55,13 @@ static const struct verb verbs[] = {
 	 .help = "probes of nodes that serve with target node",
 	 .details = "What each node said last: its kube-proxy, or one of its Services.",
 	 .show = show_probes},
+	{.name = "kube",
+	 .usage = "",
+	 .help = "what is followed of the API server, and how well",
+	 .details =
+		 "One row for each resource. AGE is that of the last byte heard, FAILING how long nothing has "
+		 "worked, LAST ERROR stays when all is well again.",
+	 .show = show_kube},
 	{.name = "drain", .usage = "[SERVICE]", .later = NOT_YET},
 	{.name = "top", .usage = "", .later = NOT_YET},
 };

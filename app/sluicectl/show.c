@@ -292,3 +292,53 @@ int show_stats(json_t *body, FILE *out) {
 	putc('\n', out);
 	return show_numbers(json_object_get(body, "lostAt"), "LOST AT", out);
 }
+
+// One line on the whole: where objects come from, how far they can be trusted, how long a change takes.
+static void show_source(json_t *body, FILE *out) {
+	json_t *held = json_object_get(body, "held"), *latency = json_object_get(body, "latency");
+	char source[32], server[256], age[64];
+
+	plain_text(source, sizeof(source), json_object_get(body, "source"));
+	plain_text(server, sizeof(server), json_object_get(body, "server"));
+	span_text(age, sizeof(age), json_object_get(body, "staleFor"));
+	fprintf(out, "%s%s%s, %s", source[0] != '\0' ? source : "-", server[0] != '\0' ? " " : "",
+		server, json_is_true(json_object_get(body, "synced")) ? "synced" : "not synced");
+	if (json_is_true(json_object_get(json_object_get(body, "snapshot"), "serving")))
+		fputs(", serving a snapshot", out);
+	if (json_is_true(json_object_get(body, "stale")))
+		fprintf(out, ", stale%s%s", age[0] != '\0' ? " for " : "", age);
+	if (json_is_object(held))
+		fprintf(out,
+			", ALARM: %" JSON_INTEGER_FORMAT
+			" objects are gone from lists and served for another %" JSON_INTEGER_FORMAT
+			" s",
+			json_integer_value(json_object_get(held, "objects")),
+			json_integer_value(json_object_get(held, "msLeft")) / 1000);
+	putc('\n', out);
+	if (json_integer_value(json_object_get(latency, "count")) > 0)
+		fprintf(out,
+			"changes served after %.1f ms (median), %.1f ms (99 %%), %.1f ms (longest)\n",
+			json_number_value(json_object_get(latency, "p50")) / 1000,
+			json_number_value(json_object_get(latency, "p99")) / 1000,
+			json_number_value(json_object_get(latency, "max")) / 1000);
+}
+
+int show_kube(json_t *body, FILE *out) {
+	static const struct column columns[] = {
+		{"RESOURCE", "resource", KIND_PLAIN},
+		{"STATE", "state", KIND_PLAIN},
+		{">AGE", "age", KIND_SPAN},
+		{">VERSION", "resourceVersion", KIND_PLAIN},
+		{">OBJECTS", "objects", KIND_PLAIN},
+		{">RELISTS", "relists", KIND_PLAIN},
+		{">ERRORS", "errors", KIND_COUNT},
+		{">FAILING", "failing", KIND_SPAN},
+		{"LAST ERROR", "lastError", KIND_PLAIN},
+	};
+
+	show_source(body, out);
+	if (json_array_size(json_object_get(body, "items")) == 0)
+		return ferror(out) ? -EIO : 0;
+	putc('\n', out);
+	return show_items(body, columns, DIM(columns), out);
+}

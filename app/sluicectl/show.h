@@ -15,5 +15,6 @@ int show_ports(json_t *body, FILE *out);
 int show_explain(json_t *body, FILE *out);
 int show_stats(json_t *body, FILE *out);
 int show_probes(json_t *body, FILE *out);
+int show_kube(json_t *body, FILE *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "notify.h"
 #include "reload.h"
 #include "sluiced.h"
 #include "state.h"
@@ -22,6 +23,9 @@
 #define RETRY_MS 500    // after a lack of memory
 #define LOOK_MS 1000    // between two looks at neighbours
 #define TELL_AT_ONCE 5  // lines on neighbours in a look
+#define TELL_MS 1000    // between two lines on Services
+#define EXTEND_MS 20000 // between two requests for patience
+#define WAITING "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the API server"
 
 uint64_t control_now(void) {
 	struct timespec t;
@@ -31,14 +35,6 @@ uint64_t control_now(void) {
 }
 
 // --- objects ---
-
-static void on_report(void *arg, enum manifests_severity severity, const struct error *what) {
-	(void)arg;
-	if (severity == MANIFESTS_BROKEN)
-		log_error("manifests: %s", what->text);
-	else
-		log_info("manifests: %s", what->text);
-}
 
 static void tell_services(struct sluiced *s) {
 	const struct model_service **list;
@@ -54,94 +50,40 @@ static void tell_services(struct sluiced *s) {
 		 unserved, compile_tables(s->appliance.compile)->generation);
 }
 
-void control_apply(struct sluiced *s) {
+// At most once a second: with an API server behind it, Services change all the time.
+static void look_at_services(struct sluiced *s, uint64_t now) {
+	struct control *c = &s->control;
+
+	if (!c->services_changed || now < c->tell_at)
+		return;
+	tell_services(s);
+	c->services_changed = false;
+	c->tell_at = now + TELL_MS;
+}
+
+int control_apply(struct sluiced *s) {
 	uint64_t now = control_now();
 	int ret = appliance_apply(&s->appliance, now);
 
 	s->control.retry_at = ret < 0 ? now + RETRY_MS : 0;
 	if (ret < 0)
 		log_error("services: the change waits for memory: %s", strerror(-ret));
-	else if (ret > 0)
-		tell_services(s);
+	s->control.services_changed |= ret > 0;
+	look_at_services(s, now);
 	if (s->control.save_at == 0)
 		s->control.save_at = now;
-}
-
-static void load(struct sluiced *s, uint64_t now) {
-	struct appliance *a = &s->appliance;
-	int ret = a->manifests == NULL ? 0 : manifests_load(a->manifests, a->kube, (int64_t)now);
-
-	if (ret == -ENOMEM)
-		s->control.retry_at = now + RETRY_MS;
-	if (ret >= 0) // no change of objects may still be a file that became readable
-		control_apply(s);
-}
-
-static void on_watch(evutil_socket_t fd, short what, void *arg) {
-	struct sluiced *s = arg;
-
-	(void)fd;
-	(void)what;
-	manifests_handle(s->appliance.manifests, (int64_t)control_now());
-}
-
-static int watch(struct sluiced *s, struct error *err) {
-	struct manifests *m = s->appliance.manifests;
-	int ret = manifests_watch(m, err);
-
-	if (ret < 0)
-		return ret;
-	s->control.watch = event_new(s->base, manifests_fd(m), EV_READ | EV_PERSIST, on_watch, s);
-	if (s->control.watch == NULL || event_add(s->control.watch, NULL) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	// What changed between reading and watching.
-	ret = manifests_load(m, s->appliance.kube, (int64_t)control_now());
-	return ret < 0 ? error_set(err, ret, "%s: %s", s->latest->services.manifests,
-				   strerror(-ret))
-		       : 0;
-}
-
-void control_unwatch(struct sluiced *s) {
-	if (s->control.watch != NULL)
-		event_free(s->control.watch);
-	s->control.watch = NULL;
-}
-
-int control_watch(struct sluiced *s, const char *path) {
-	struct error err;
-	int ret;
-
-	control_unwatch(s);
-	ret = appliance_load(&s->appliance, path, on_report, s, control_now());
-	if (ret < 0) // the watch comes back to it
-		log_error("manifests: %s: %s", path, strerror(-ret));
-	if (s->appliance.manifests == NULL)
-		return ret;
-	ret = watch(s, &err);
-	if (ret < 0)
-		log_error("manifests: %s", err.text);
 	return ret;
 }
 
-static int load_manifests(struct sluiced *s, const char *path, struct error *err) {
-	int ret = appliance_load(&s->appliance, path, on_report, s, control_now());
-
-	return ret < 0 ? error_set(err, ret, "services.manifests: %s: %s", path, strerror(-ret))
-		       : watch(s, err);
-}
-
 int control_load(struct sluiced *s, struct error *err) {
-	const struct config_services *c = &s->config->services;
-	int ret = state_load(s->appliance.addresses, c->state_file, err);
+	int ret = state_load(s->appliance.addresses, s->config->services.state_file, err);
 
-	if (ret == 0 && c->manifests != NULL)
-		ret = load_manifests(s, c->manifests, err);
+	if (ret == 0)
+		ret = s->source->start(s, err);
 	if (ret < 0)
 		return ret;
-	control_apply(s);
-	return s->control.retry_at == 0
-		       ? 0
-		       : error_set(err, -ENOMEM, "out of memory for look-up tables");
+	return control_apply(s) < 0 ? error_set(err, -ENOMEM, "out of memory for look-up tables")
+				    : 0;
 }
 
 static void save(struct sluiced *s, uint64_t now) {
@@ -204,6 +146,33 @@ static void arm(struct sluiced *s, unsigned ms) {
 	event_add(s->control.timer, &in);
 }
 
+void control_hurry(struct sluiced *s) {
+	struct control *c = &s->control;
+	uint64_t now = control_now();
+
+	if (now >= c->quick_until)
+		arm(s, QUICK_MS);
+	c->quick_until = now + QUICK_FOR_MS;
+}
+
+// Without an API server and a snapshot there is nothing to serve; systemd must not give up for that.
+static void look_whether_ready(struct sluiced *s, uint64_t now) {
+	struct control *c = &s->control;
+
+	if (c->is_ready)
+		return;
+	if (!s->source->is_ready(s)) {
+		if (now >= c->extend_at) {
+			notify_systemd(WAITING);
+			c->extend_at = now + EXTEND_MS;
+		}
+		return;
+	}
+	c->is_ready = true;
+	notify_systemd("READY=1\nSTATUS=");
+	log_info("ready");
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg) {
 	struct sluiced *s = arg;
 	struct control *c = &s->control;
@@ -213,13 +182,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
 	(void)what;
 	if (appliance_step(&s->appliance, now) > 0 || verbs_poll(s))
 		c->quick_until = now + QUICK_FOR_MS;
-	if (s->appliance.manifests != NULL &&
-	    manifests_due(s->appliance.manifests, (int64_t)now) == 0)
-		load(s, now);
+	s->source->step(s, now);
 	if (c->retry_at != 0 && now >= c->retry_at)
-		load(s, now);
+		control_apply(s);
 	probes_step(s, now);
+	look_whether_ready(s, now);
 	save(s, now);
+	look_at_services(s, now);
 	look_at_neighbors(s, now);
 	arm(s, now < c->quick_until ? QUICK_MS : SLOW_MS);
 }
@@ -261,7 +230,6 @@ fail:
 void control_fini(struct sluiced *s) {
 	struct control *c = &s->control;
 
-	control_unwatch(s);
 	for (int i = 0; i < CONTROL_SIGNALS; i++)
 		if (c->signals[i] != NULL)
 			event_free(c->signals[i]);
@@ -277,6 +245,7 @@ void control_fini(struct sluiced *s) {
 int control_run(struct sluiced *s, struct error *err) {
 	int ret;
 
+	look_whether_ready(s, control_now());
 	arm(s, QUICK_MS);
 	ret = event_base_dispatch(s->base);
 	s->control.save_at = 1;

@@ -4,8 +4,8 @@
 //     arguments, configuration, CPUs, memory      nothing is touched until all of it is good
 //     event loop (signals wait in it)  socket     a second daemon on the same socket ends here
 //     EAL, ports, pools   appliance   objects     tables are ready before the first packet; probes of nodes
-//     ports receive   their RSS   workers         READY=1
-//     control_run()                               until a signal
+//     ports receive   their RSS   workers
+//     control_run()                               READY=1 once there is something to serve; until a signal
 //     STOPPING=1; then everything back up this list
 #include <errno.h>
 #include <inttypes.h>
@@ -143,8 +143,6 @@ static int run(struct sluiced *s, struct error *err) {
 		ret = start_workers(s, err);
 	if (ret < 0)
 		goto ports;
-	notify_systemd("READY=1");
-	log_info("ready");
 	ret = control_run(s, err);
 	notify_systemd("STOPPING=1");
 	stop_workers(s);
@@ -154,7 +152,7 @@ probes:
 	probes_stop(s);
 appliance:
 	verbs_fini(s);
-	control_unwatch(s);
+	s->source->stop(s);
 	appliance_destroy(&s->appliance);
 devices:
 	devices_close(&s->devices);
@@ -163,15 +161,6 @@ socket:
 control:
 	control_fini(s);
 	return ret;
-}
-
-// What --check accepts, but this version can't run.
-static int find_unready(const struct sluiced *s, struct error *err) {
-	return s->config->services.manifests != NULL
-		       ? 0
-		       : error_set(err, -ENOTSUP,
-				   "services.kubernetes: not supported by this version; "
-				   "services.manifests is");
 }
 
 static int check(struct sluiced *s, const struct error *budget_fault) {
@@ -200,9 +189,8 @@ static int start(const struct options *o) {
 	}
 	log_info("sluiced " SLUICE_VERSION " with %s: %u workers, %u ports, %" PRIu64 " MiB",
 		 o->config, s.config->site.workers, s.config->site.n_ports, s.budget.sum >> 20);
-	ret = find_unready(&s, &err);
-	if (ret == 0)
-		ret = run(&s, &err);
+	s.source = s.config->services.manifests != NULL ? &source_files : &source_cluster;
+	ret = run(&s, &err);
 	if (ret < 0)
 		log_error("%s", err.text);
 	else

@@ -83,13 +83,15 @@ static bool same_snat(const struct config *a, const struct config *b) {
 	       same_addresses(a->site.snat6, a->site.n_snat6, b->site.snat6, b->site.n_snat6);
 }
 
-// A change from one API server to another, or between one and manifests.
+static bool same_source(const struct config *a, const struct config *b) {
+	return (a->services.manifests == NULL) == (b->services.manifests == NULL);
+}
+
+// Which API server it is, and as whom, may change.
 static bool same_cluster(const struct config *a, const struct config *b) {
 	const struct config_services *x = &a->services, *y = &b->services;
 
-	return (x->manifests == NULL) == (y->manifests == NULL) &&
-	       same_text(x->kubeconfig, y->kubeconfig) && x->in_cluster == y->in_cluster &&
-	       x->write_status == y->write_status && x->finalizer == y->finalizer &&
+	return x->write_status == y->write_status && x->finalizer == y->finalizer &&
 	       same_text(x->lease_name, y->lease_name) &&
 	       same_text(x->lease_namespace, y->lease_namespace) &&
 	       same_text(x->identity, y->identity) && same_text(x->snapshot_file, y->snapshot_file);
@@ -113,7 +115,8 @@ static const struct fixed {
 	{"routes", same_routes},
 	{"neighbors", same_neighbors},
 	{"services.snatAddresses", same_snat},
-	{"services.kubernetes", same_cluster},
+	{"services.manifests in place of kubernetes, or the other way", same_source},
+	{"services.kubernetes, but for kubeconfig and inCluster", same_cluster},
 	{"services.stateFile", same_state_file},
 	{"management.socket", same_socket},
 };
@@ -143,35 +146,27 @@ static struct config *read_config(const struct sluiced *s) {
 	return c;
 }
 
-// Takes c over.
-static void take(struct sluiced *s, struct config *c) {
-	bool moved = s->appliance.manifests != NULL && c->services.manifests != NULL &&
-		     !same_text(s->latest->services.manifests, c->services.manifests);
-
+// Takes c over. What was in force before stays until reload() lets it go. False: nothing changed.
+static bool take(struct sluiced *s, struct config *c) {
 	if (appliance_configure(&s->appliance, &c->services) < 0) {
 		log_error("reload: out of memory; the configuration stays as it was");
 		config_destroy(c);
-		return;
+		return false;
 	}
 	name_fixed(s->config, c);
 	log_init(c->log_level, c->log_json);
-	if (s->latest != s->config)
-		config_destroy(s->latest);
 	s->latest = c;
 	probes_configure(s);
-	if (moved)
-		control_watch(s, c->services.manifests);
+	return true;
 }
 
 void reload(struct sluiced *s) {
-	struct config *c = read_config(s);
-	struct manifests *m;
+	struct config *before = s->latest, *c = read_config(s);
+	bool taken = c != NULL && take(s, c);
 
-	if (c != NULL)
-		take(s, c);
-	m = s->appliance.manifests;
-	if (m != NULL && manifests_load(m, s->appliance.kube, (int64_t)control_now()) < 0)
-		log_error("reload: the manifests can't be read; Services stay as they were");
+	s->source->reload(s, &before->services);
 	control_apply(s);
+	if (taken && before != s->config)
+		config_destroy(before);
 	log_info("reload: done");
 }

@@ -7,9 +7,12 @@
 
 #include "appliance.h"
 #include "budget.h"
+#include "cluster.h"
 #include "control.h"
 #include "devices.h"
+#include "files.h"
 #include "probes.h"
+#include "source.h"
 #include "verbs.h"
 
 struct event_base;
@@ -28,6 +31,9 @@ struct sluiced {
 	struct appliance appliance;
 	struct control control;
 	struct probes probes;
+	const struct source *source;
+	struct files files;     // of source_files
+	struct cluster cluster; // of source_cluster
 };
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs that control answers itself: services, backends, stats, ports.
+// The verbs that control answers itself: services, backends, stats, ports, kube.
 #include "verbs.h"
 
 #include <errno.h>
@@ -306,10 +306,18 @@ static void verb_ports(void *ctx, struct mgmt_request *r) {
 	mgmt_reply(r, verbs_items(items));
 }
 
+// --- kube ---
+
+static void verb_kube(void *ctx, struct mgmt_request *r) {
+	struct sluiced *s = ctx;
+
+	mgmt_reply(r, s->source->describe(s));
+}
+
 static const struct mgmt_verb list[] = {
 	{"services", verb_services}, {"backends", verb_backends}, {"flows", verb_flows},
 	{"explain", verb_explain},   {"stats", verb_stats},       {"ports", verb_ports},
-	{"probes", verb_probes},
+	{"probes", verb_probes},     {"kube", verb_kube},
 };
 
 const struct mgmt_verb *verbs_list(unsigned *n) {

@@ -3,6 +3,7 @@
 //
 //     services, backends, stats, ports    answered at once from model, tables and counters (verbs.c)
 //     probes                              what nodes said of themselves (probes.c)
+//     kube                                answered at once by the source of objects (cluster_verb.c, files.c)
 //     flows, explain                      workers look into their own tables (flows.c, explain.c)
 //
 // A question to workers is a query: one job for each worker asked, given to their command queues. The control loop calls verbs_poll() until all

@@ -5,7 +5,7 @@
 //     (410) or too new for the server (it was restored, or its cache lags), the next one asks the quorum: no version, in pages of 500.
 //   - A page whose continue token expired means a list from the beginning, in one piece, or a slow link would never see its end.
 //   - A watch goes on from the last version, bookmarks included. It ends every 5 to 10 minutes, and is asked for again at once; one that ends
-//     within a second without a word is a failure, as is one that broke before anything new came.
+//     within a second without a word is a failure, as is one that broke by then.
 //   - Refused connections, 429 and trouble of the server or the link don't make a version worse: watch again later, list nothing.
 //   - 410, however it is said, forgets the version. The first in two minutes lists at once, the next ones back off.
 //   - A watch without a byte for 90 s is reconnected: bookmarks come every minute, so its connection is dead (or the server sends none, and it costs little).
@@ -154,6 +154,11 @@ static void after_stream(struct reflector *r, enum reflector_cause cause,
 	}
 }
 
+// A watch that stood for a while and then broke: the next one may be fine.
+static bool lasted(const struct reflector *r, const struct api_end *end) {
+	return end != NULL && end->status == 200 && now_of(r) - r->now.began_ms >= SHORT_MS;
+}
+
 static void after_watch(struct reflector *r, enum reflector_cause cause,
 			const struct api_end *end) {
 	bool again = true;
@@ -171,7 +176,7 @@ static void after_watch(struct reflector *r, enum reflector_cause cause,
 		again = false;
 		break;
 	case REFLECTOR_LINK:
-		if (r->now.progress) {
+		if (r->now.progress || lasted(r, end)) {
 			plan_soon(r, ASK_WATCH);
 			return;
 		}

@@ -232,21 +232,23 @@ static int open_gate(struct feed *f, int64_t now_ms) {
 	return 0;
 }
 
+// Before the gate has opened a snapshot's objects of the kind stay: it is not known yet who follows them.
 int feed_need(struct feed *f, unsigned needed, int64_t now_ms) {
+	unsigned left = f->needed & ~needed;
+
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
 		struct stream *s = &f->streams[kind];
 
-		if (needed & 1u << kind || (f->needed & 1u << kind) == 0)
+		if ((left & 1u << kind) == 0)
 			continue;
 		forget_pending(s);
 		forget_gathered(s);
-		kube_records_clear(&s->live);
 		s->synced = false;
-		if (replace(f, 1u << kind) < 0)
-			return -ENOMEM;
+		if (f->synced)
+			kube_records_clear(&s->live);
 	}
 	f->needed = needed;
-	return f->synced ? 0 : open_gate(f, now_ms);
+	return f->synced ? replace(f, left) : open_gate(f, now_ms);
 }
 
 // --- what a reflector says ---

@@ -111,8 +111,7 @@ static bool is_news(const struct kube_health *a, const struct kube_health *b) {
 
 static void touch_users_of_proxies(struct kube *k) {
 	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
-		if (unit_in_node_mode(u) && !kube_has_own_probe(&u->service->service))
-			unit_judge(k, u);
+		u->judged |= unit_in_node_mode(u) && !kube_has_own_probe(&u->service->service);
 }
 
 int kube_set_node_health(struct kube *k, const char *node, const char *ns, const char *name,
@@ -134,7 +133,7 @@ int kube_set_node_health(struct kube *k, const char *node, const char *ns, const
 	}
 	HASH_FIND_STR(k->units, key, u);
 	if (u != NULL)
-		unit_judge(k, u);
+		u->judged = true;
 	return 1;
 }
 

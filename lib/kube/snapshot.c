@@ -82,6 +82,10 @@ void snapshot_mark(struct snapshot *s, int64_t now_ms) {
 		s->due_ms = now_ms + FIRST_MS;
 }
 
+bool snapshot_is_dirty(const struct snapshot *s) {
+	return s->marked || s->phase != IDLE;
+}
+
 int64_t snapshot_due(const struct snapshot *s, int64_t now_ms) {
 	if (s->phase == COPYING)
 		return 0;

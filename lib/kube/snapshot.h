@@ -42,6 +42,8 @@ struct snapshot *snapshot_create(const char *path, const char *source);
 void snapshot_destroy(struct snapshot *s);
 // Something changed that is worth a write: some seconds after the last one.
 void snapshot_mark(struct snapshot *s, int64_t now_ms);
+// Something marked is not in the file yet.
+bool snapshot_is_dirty(const struct snapshot *s);
 // Milliseconds until snapshot_step(); 0: now; -1: not before snapshot_mark().
 int64_t snapshot_due(const struct snapshot *s, int64_t now_ms);
 // Go on with it; wall_s is the time of day. Returns 1 when a write was finished, 0; errors of it with text: it is tried again.

@@ -144,6 +144,26 @@ static void stats_show_workers_and_drops(void **state) {
 		"DROPS   PACKETS\nttl           3\n");
 }
 
+static void kube_says_how_far_objects_can_be_trusted(void **state) {
+	assert_string_equal(
+		shown(show_kube,
+		      "{\"source\": \"kubernetes\", \"server\": \"https://k\", \"synced\": true, \"stale\": true,"
+		      " \"staleFor\": 130, \"snapshot\": {\"serving\": false}, \"held\": {\"objects\": 7, \"msLeft\": 31999},"
+		      " \"latency\": {\"count\": 3, \"p50\": 2500, \"p99\": 7000, \"max\": 7100}, \"items\":"
+		      " [{\"resource\": \"services\", \"state\": \"watching\", \"age\": 3,"
+		      " \"resourceVersion\": \"77\", \"objects\": 10, \"relists\": 1,"
+		      " \"errors\": {\"refused\": 2, \"gone\": 1}, \"failing\": null,"
+		      " \"lastError\": \"\"}]}"),
+		"kubernetes https://k, synced, stale for 2m10s, ALARM: 7 objects are gone from lists and "
+		"served for another 31 s\n"
+		"changes served after 2.5 ms (median), 7.0 ms (99 %), 7.1 ms (longest)\n\n"
+		"RESOURCE   STATE      AGE   VERSION   OBJECTS   RELISTS   ERRORS   FAILING   LAST ERROR\n"
+		"services   watching    3s        77        10         1        3         -   -\n");
+	assert_string_equal(shown(show_kube, "{\"source\": \"manifests\", \"synced\": true,"
+					     " \"stale\": false, \"items\": []}"),
+			    "manifests, synced\n");
+}
+
 static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) {
 	static const char *const bodies[] = {
 		"[]",
@@ -154,10 +174,11 @@ static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) 
 		"{\"steps\": {}, \"backend\": 7}",
 		"{\"generation\": {}, \"workersAt\": 3, \"workers\": [[]], \"drops\": []}",
 		"{\"workers\": {}, \"drops\": {\"a\": {}}}",
+		"{\"source\": [], \"held\": {}, \"latency\": 3, \"items\": [{\"errors\": []}]}",
 	};
 	static int (*const shows[])(json_t *, FILE *) = {show_services, show_backends, show_flows,
 							 show_ports,    show_explain,  show_stats,
-							 show_probes};
+							 show_probes,   show_kube};
 
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
 		for (size_t s = 0; s < sizeof(shows) / sizeof(shows[0]); s++)
@@ -174,6 +195,7 @@ int main(void) {
 		cmocka_unit_test(lists_are_never_cut),
 		cmocka_unit_test(spans_and_links_read_well),
 		cmocka_unit_test(stats_show_workers_and_drops),
+		cmocka_unit_test(kube_says_how_far_objects_can_be_trusted),
 		cmocka_unit_test(answers_of_another_shape_show_nothing_and_do_not_fail),
 	};
 

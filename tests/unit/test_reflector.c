@@ -488,7 +488,10 @@ static void a_cut_watch_goes_on_where_it_was(void **state) {
 	say(200, "{\"type\":");
 	end(200, 0); // a clean end in the middle is a cut as well
 	asks_within(FIRST_BACKOFF, WATCH("11"));
-	assert_int_equal(stats()->errors[REFLECTOR_LINK], 2);
+	t.now += 1000;
+	end(200, -EIO); // it had stood for a while
+	asks_within(SOON, WATCH("11"));
+	assert_int_equal(stats()->errors[REFLECTOR_LINK], 3);
 }
 
 static void a_cut_list_is_listed_again_and_changes_nothing(void **state) {

@@ -7,7 +7,7 @@ _sluicectl_services() {
 
 _sluicectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs="services backends flows explain stats ports probes"
+	local verbs="services backends flows explain stats ports probes kube"
 	local verb="" word i
 	local -a socket=()
 
