@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follow an API server: wiring, and what is told of it.
+// Follow an API server: the wiring.
 #include "cluster.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 #include "access.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "sluiced.h"
 
 #define GATHER_US 2000
-#define REWRITE_MS 3600000 // so that a snapshot's age says how old it is
-#define AWAY_MS 10000      // a stream may fail for so long before it is worth a line
-#define AWAY_AGAIN_MS 600000
-#define BROKEN_A_MINUTE 10 // lines on objects that can't be decoded
-#define MISSING_TRIES 2    // a server that says so twice has no discovery.k8s.io/v1
+#define MISSING_TRIES 2 // a server that says so twice has no discovery.k8s.io/v1
 
 #define NEEDED(endpoints) (1u << KUBE_SERVICE | 1u << (endpoints) | 1u << KUBE_NODE)
 
@@ -49,41 +42,7 @@ const struct api_transport *cluster_transport(struct cluster *c) {
 	return c->client != NULL ? api_client_transport(c->client) : NULL;
 }
 
-// --- what the feed and the reflectors say ---
-
-static void tell_broken(struct cluster *c, const struct error *what) {
-	int64_t minute = (int64_t)control_now() / 60000;
-
-	if (minute != c->broken_minute && c->broken_untold > 0)
-		log_warn("kubernetes: %u more objects that can't be decoded", c->broken_untold);
-	if (minute != c->broken_minute)
-		c->broken_told = c->broken_untold = 0;
-	c->broken_minute = minute;
-	if (c->broken_told++ < BROKEN_A_MINUTE)
-		log_warn("kubernetes: %s", what->text);
-	else
-		c->broken_untold++;
-}
-
-static void on_news(void *arg, enum feed_news news, const struct error *what) {
-	struct cluster *c = arg;
-
-	switch (news) {
-	case FEED_BROKEN:
-		tell_broken(c, what);
-		break;
-	case FEED_SYNCED:
-		log_info("kubernetes: synced with %s: %s", c->access->server, what->text);
-		c->warm = false;
-		break;
-	case FEED_HELD:
-		log_error("kubernetes: ALARM: %s", what->text);
-		break;
-	case FEED_RELEASED:
-		log_warn("kubernetes: alarm over: %s", what->text);
-		break;
-	}
-}
+// --- what the reflectors say ---
 
 // Remember when the first change of those that are not in the tables yet came.
 static int note(struct cluster *c, int ret) {
@@ -209,82 +168,13 @@ static struct http *create_http(struct event_base *base) {
 	return http_create(base, agent);
 }
 
-// --- the snapshot ---
-
-static int on_record(void *arg, struct kube_record *r) {
-	struct cluster *c = arg;
-
-	return feed_seed(c->feed, r);
-}
-
-static void load_snapshot(struct cluster *c, const char *path) {
-	struct snapshot_info info;
-	struct error err;
-	int ret = snapshot_load(&info, path, c->access->server, on_record, c, &err);
-
-	if (ret == -ENOENT)
-		return;
-	if (ret != 0) {
-		log_warn("services.kubernetes.snapshotFile: %s; waiting for the API server",
-			 err.text);
-		return;
-	}
-	c->warm = true;
-	c->saved_at = info.saved_at;
-	log_info("kubernetes: %zu objects from %s, %" PRId64 " s old: stale until synced",
-		 info.objects, path, (int64_t)time(NULL) - info.saved_at);
-	if (info.skipped > 0)
-		log_warn("kubernetes: %zu objects of %s can't be decoded by this version",
-			 info.skipped, path);
-}
-
-// After connect_as(): a snapshot is one server's.
-static int open_snapshot(struct cluster *c, const char *path, struct error *err) {
-	int ret;
-
-	if (path[0] == '\0')
-		return 0;
-	ret = file_make_directories(path);
-	if (ret < 0)
-		return error_set(
-			err, ret,
-			"services.kubernetes.snapshotFile: the directory of %s can't be made: %s",
-			path, strerror(-ret));
-	load_snapshot(c, path);
-	c->snapshot = snapshot_create(path, c->access->server);
-	return c->snapshot != NULL ? 0 : error_set(err, -ENOMEM, "out of memory");
-}
-
-static void step_snapshot(struct cluster *c, int64_t now) {
-	struct error err;
-
-	if (c->snapshot == NULL || !feed_is_synced(c->feed))
-		return;
-	if (now >= c->mark_at && c->away_since == 0) {
-		snapshot_mark(c->snapshot, now);
-		c->mark_at = now + REWRITE_MS;
-	}
-	if (snapshot_step(c->snapshot, c->feed, now, time(NULL), &err) < 0)
-		log_error("services.kubernetes.snapshotFile: %s", err.text);
-}
-
-static void close_snapshot(struct cluster *c) {
-	struct error err;
-
-	if (c->snapshot != NULL && feed_is_synced(c->feed) &&
-	    snapshot_finish(c->snapshot, c->feed, time(NULL), &err) < 0)
-		log_error("services.kubernetes.snapshotFile: %s", err.text);
-	snapshot_destroy(c->snapshot);
-	c->snapshot = NULL;
-}
-
 // --- start and stop ---
 
 static void stop(struct sluiced *s) {
 	struct cluster *c = &s->cluster;
 
 	if (c->feed != NULL)
-		close_snapshot(c);
+		cluster_close_snapshot(c);
 	disconnect(c);
 	http_destroy(c->http);
 	feed_destroy(c->feed);
@@ -302,14 +192,14 @@ static int start(struct sluiced *s, struct error *err) {
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		c->streams[kind].cluster = c;
 	c->http = create_http(s->base);
-	c->feed = feed_create(s->appliance.kube, NEEDED(KUBE_SLICE), on_news, c);
+	c->feed = feed_create(s->appliance.kube, NEEDED(KUBE_SLICE), cluster_news, c);
 	if (c->http == NULL || c->feed == NULL) {
 		kubeconfig_destroy(access);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	ret = connect_as(c, access, err);
 	if (ret == 0)
-		ret = open_snapshot(c, s->config->services.snapshot_file, err);
+		ret = cluster_open_snapshot(c, s->config->services.snapshot_file, err);
 	feed_take_changed(c->feed); // control_apply() follows
 	s->appliance.is_incomplete = true;
 	return ret;
@@ -381,48 +271,6 @@ static uint64_t served_generation(const struct sluiced *s) {
 	return least;
 }
 
-// The stream that has been failing for the longest time; NULL: all is well.
-static struct cluster_stream *worst(struct cluster *c, struct reflector_stats *out) {
-	struct cluster_stream *found = NULL;
-
-	for (int kind = 0; kind < KUBE_KINDS; kind++) {
-		struct cluster_stream *st = &c->streams[kind];
-		struct reflector_stats stats;
-
-		if (st->reflector == NULL)
-			continue;
-		if (kind == KUBE_SLICE && c->streams[KUBE_ENDPOINTS].reflector != NULL)
-			continue; // it is known to be missing
-		reflector_stats(st->reflector, &stats);
-		if (stats.failing_since_ms == INT64_MIN ||
-		    (found != NULL && stats.failing_since_ms >= out->failing_since_ms))
-			continue;
-		found = st;
-		*out = stats;
-	}
-	return found;
-}
-
-static void tell_away(struct cluster *c, int64_t now) {
-	struct reflector_stats stats;
-	struct cluster_stream *st = worst(c, &stats);
-
-	c->away_since = st != NULL ? stats.failing_since_ms : 0;
-	if (st == NULL && c->told_away)
-		log_info("kubernetes: %s answers again", c->access->server);
-	if (st == NULL)
-		c->told_away = false;
-	if (st == NULL || (c->told_away && now < c->tell_at) ||
-	    (feed_is_synced(c->feed) && now - stats.failing_since_ms < AWAY_MS))
-		return;
-	log_warn("kubernetes: %s of %s can't be followed for %" PRId64
-		 " s: %s; Services stay as they are",
-		 kube_kind_name(kind_of(st)), c->access->server,
-		 (now - stats.failing_since_ms) / 1000, stats.last_error);
-	c->told_away = true;
-	c->tell_at = now + AWAY_AGAIN_MS;
-}
-
 static void step(struct sluiced *s, uint64_t now) {
 	struct cluster *c = &s->cluster;
 
@@ -437,21 +285,12 @@ static void step(struct sluiced *s, uint64_t now) {
 	if (c->changed_us == 0)
 		note_applied(c);
 	latency_reached(&c->latency, served_generation(s), latency_now());
-	step_snapshot(c, (int64_t)now);
-	tell_away(c, (int64_t)now);
+	cluster_step_snapshot(c, (int64_t)now);
+	cluster_tell_away(c, (int64_t)now);
 }
 
 static bool is_ready(const struct sluiced *s) {
 	return feed_is_synced(s->cluster.feed) || s->cluster.warm;
-}
-
-// Another server's objects are another server's snapshot.
-static void renew_snapshot(struct cluster *c, const char *path) {
-	if (c->snapshot == NULL)
-		return;
-	snapshot_destroy(c->snapshot);
-	c->snapshot = snapshot_create(path, c->access->server);
-	c->mark_at = 0;
 }
 
 // What the configuration or the kubeconfig says now, when it differs from what is in use. Where it can't be read, everything stays.
@@ -479,7 +318,7 @@ static void reload_cluster(struct sluiced *s, const struct config_services *befo
 	if (ret == 0)
 		ret = connect_as(c, access, &err);
 	if (ret == 0)
-		renew_snapshot(c, s->config->services.snapshot_file);
+		cluster_renew_snapshot(c, s->config->services.snapshot_file);
 	else
 		log_error("reload: %s; the API server is followed as before", err.text);
 }

@@ -57,7 +57,19 @@ struct cluster {
 
 // For those who write to the server. NULL without a client; a reload may change it (connect_as() in cluster.c).
 const struct api_transport *cluster_transport(struct cluster *c);
+
+// --- among the cluster's files ---
+
 struct sluiced;
 json_t *cluster_describe(struct sluiced *s); // the verb kube
+
+void cluster_news(void *arg, enum feed_news news, const struct error *what); // a feed_report_fn
+void cluster_tell_away(struct cluster *c, int64_t now); // and who answers again
+
+// path "": off. After it is known which server is followed: a snapshot is one server's. Errors: -errno with text.
+int cluster_open_snapshot(struct cluster *c, const char *path, struct error *err);
+void cluster_step_snapshot(struct cluster *c, int64_t now);
+void cluster_close_snapshot(struct cluster *c); // what is not in it yet is written
+void cluster_renew_snapshot(struct cluster *c, const char *path); // another server is followed
 
 #endif
