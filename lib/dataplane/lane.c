@@ -5,6 +5,7 @@
 //     name      frontend -> hash; the flow's bucket is on its way
 //     answers   endpoint -> hash of the flow's key (dnat), or of the snat entry, which names the key (fullnat); only where there are some
 //     find      the flow; its backend is on its way
+//     choose    for new flows: slot of the look-up table -> backend -> SNAT port; only where there are some
 //     deliver   backend -> next hop -> bytes -> transmit buffer
 //
 // Most packets are of this kind: no options, the port's own tag or none, no affinity, no source ranges, a next hop that is known. Whatever
@@ -53,6 +54,10 @@ LANE uint16_t src_port_of(const struct lane *l, const uint8_t family) {
 
 LANE uint16_t dst_port_of(const struct lane *l, const uint8_t family) {
 	return parse_load16(l4_of(l, family) + 2);
+}
+
+LANE bool has_snat(const struct tables *t, const uint8_t family) {
+	return (family == 4 ? t->n_snat4 : t->n_snat6) > 0;
 }
 
 LANE struct flow_key key_of(const struct lane *l, const uint8_t family) {
@@ -344,8 +349,10 @@ LANE void name_origins(const struct burst *b, struct lane *lanes, uint16_t n,
 
 // --- find ---
 
-LANE void find_all(const struct burst *b, struct lane *lanes, uint16_t n, const uint8_t family) {
+// True when some packets have no flow.
+LANE bool find_all(const struct burst *b, struct lane *lanes, uint16_t n, const uint8_t family) {
 	const struct backend *backends = b->t->backends;
+	bool missing = false;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
@@ -357,14 +364,98 @@ LANE void find_all(const struct burst *b, struct lane *lanes, uint16_t n, const 
 		l->flow = flow_seek(b->w->flows, family, &k, l->hash, l->flow);
 		if (l->flow != NULL)
 			rte_prefetch0(&backends[l->flow->backend]);
+		else
+			missing = true;
 		if (l->way != WAY_IN)
 			rte_prefetch0(&b->t->frontends[l->id]);
+	}
+	return missing;
+}
+
+// --- choose: for flows that are not there yet, in three short passes, as each reads what the one before has fetched ---
+
+// What no flow vouches for yet: everything that parse_frame() asks, and that no address of ours is the client's.
+LANE bool is_sound(const struct tables *t, const struct lane *l, const uint8_t family) {
+	uint32_t room = rte_pktmbuf_data_len(l->m) -
+			(uint32_t)(l->ip - rte_pktmbuf_mtod(l->m, uint8_t *));
+	struct parsed p;
+
+	return (family == 4 ? parse_plain4(&p, l->ip, room, 0)
+			    : parse_plain6(&p, l->ip, room, 0)) &&
+	       !is_own_address(t, family, p.src);
+}
+
+LANE bool begins_flow(const struct lane *l) {
+	return l->p.protocol != 6 ||
+	       (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
+}
+
+LANE bool name_choice(const struct burst *b, struct lane *l, const uint8_t family) {
+	const struct tables *t = b->t;
+	const struct service *s;
+
+	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(t, l, family))
+		return false;
+	s = t->services[l->frontend.service];
+	if (s->n_usable == 0)
+		return false;
+	l->choice = tables_choice(&t->frontends[l->id], l->client, l->client_port);
+	if (s->table.size > 0)
+		maglev_prefetch(&s->table, l->choice);
+	flow_prefetch(b->w->flows, family, l->hash, true);
+	return true;
+}
+
+LANE void choose(const struct burst *b, struct lane *l) {
+	const struct service *s = b->t->services[l->frontend.service];
+
+	l->backend = s->usable[s->table.size == 0 ? 0 : maglev_find(&s->table, l->choice)];
+	rte_prefetch0(&b->t->backends[l->backend]);
+}
+
+LANE struct flow_new new_of(const struct burst *b, const struct lane *l) {
+	const struct backend *backend = &b->t->backends[l->backend];
+	struct flow_new n = {.backend = l->backend,
+			     .endpoint = backend->endpoint,
+			     .gen = backend->gen,
+			     .protocol = l->p.protocol,
+			     .starts = true};
+
+	if (l->frontend.mode == TABLES_FULLNAT) {
+		n.back = FLOW_BACK_SNAT;
+		set_own_ports(b->w, b->t, &n);
+	}
+	return n;
+}
+
+LANE void choose_all(const struct burst *b, struct lane *lanes, uint16_t n, const uint8_t family) {
+	struct lane *new[BURST];
+	uint16_t n_new = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (lanes[i].way == WAY_ASIDE || lanes[i].flow != NULL)
+			continue;
+		if (name_choice(b, &lanes[i], family))
+			new[n_new++] = &lanes[i];
+		else
+			lanes[i].way = WAY_ASIDE;
+	}
+	for (uint16_t i = 0; i < n_new; i++)
+		choose(b, new[i]);
+	for (uint16_t i = 0; i < n_new; i++) {
+		struct flow_new f;
+
+		if (new[i]->frontend.mode != TABLES_FULLNAT || !has_snat(b->t, family))
+			continue;
+		f = new_of(b, new[i]);
+		flow_port_prefetch(b->w->flows, family, &f);
 	}
 }
 
 // --- deliver ---
 
 struct deliver { // what a pass reads for every packet: stores into packets might change it, for all that a compiler knows
+	const struct burst *burst;
 	struct worker *w;
 	const struct tables *t;
 	const struct tables_port *ports;
@@ -538,86 +629,36 @@ LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
 	return true;
 }
 
-// What no flow vouches for yet: everything that parse_frame() asks, and that no address of ours is the client's.
-LANE bool is_sound(const struct tables *t, const struct lane *l, const uint8_t family) {
-	uint32_t room = rte_pktmbuf_data_len(l->m) -
-			(uint32_t)(l->ip - rte_pktmbuf_mtod(l->m, uint8_t *));
-	struct parsed p;
-
-	return (family == 4 ? parse_plain4(&p, l->ip, room, 0)
-			    : parse_plain6(&p, l->ip, room, 0)) &&
-	       !is_own_address(t, family, p.src);
-}
-
-LANE bool begins_flow(const struct lane *l) {
-	return l->p.protocol != 6 ||
-	       (l->p.tcp_flags & (special_flags | PARSE_TCP_ACK)) == PARSE_TCP_SYN;
-}
-
-LANE uint32_t choose(const struct tables *t, const struct service *s, const struct flow_key *k) {
-	uint32_t i = 0;
-
-	if (s->table.size > 0)
-		i = maglev_find(&s->table, tables_choice(&t->frontends[k->id], k->addr, k->port));
-	return s->usable[i];
-}
-
 LANE bool is_creatable(const struct tables *t, uint8_t mode, const struct backend *b,
 		       const uint8_t family) {
 	if (mode == TABLES_DNAT)
 		return !t->endpoints[b->endpoint].ref.ambiguous;
-	return mode != TABLES_FULLNAT || (family == 4 ? t->n_snat4 : t->n_snat6) > 0;
+	return mode != TABLES_FULLNAT || has_snat(t, family);
 }
 
-LANE struct flow *create(const struct deliver *d, const struct lane *l, const struct flow_key *k,
-			 uint32_t backend) {
-	const struct backend *b = &d->backends[backend];
-	struct flow_new n = {.backend = backend,
-			     .endpoint = b->endpoint,
-			     .gen = b->gen,
-			     .protocol = l->p.protocol,
-			     .starts = true};
-	struct flow *f;
-
-	if (l->frontend.mode == TABLES_FULLNAT) {
-		n.back = FLOW_BACK_SNAT;
-		set_own_ports(d->w, d->t, &n);
-	}
-	return flow_create(d->flows, k, l->hash, &n, d->now, &f) < 0 ? NULL : f;
-}
-
-// A flow that begins as flows should.
+// A flow that begins as flows should, with the backend that was chosen.
 LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
-	const struct tables *t = d->t;
+	const struct backend *b = &d->backends[l->backend];
 	const struct flow_key key = key_of(l, family);
 	uint8_t mode = (uint8_t)l->frontend.mode;
-	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
-	const struct service *s;
-	const struct backend *b;
-	uint32_t backend;
+	uint64_t trace = d->traced ? worker_trace_get(d->burst->w->dp, l->m) : 0;
+	struct flow_new n;
 	struct flow *f;
 	struct hop hop;
 
-	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(t, l, family))
+	if (!is_creatable(d->t, mode, b, family) || !route_in(d, l, b, &hop))
 		return false;
-	s = t->services[l->frontend.service];
-	if (s->n_usable == 0)
-		return false;
-	backend = choose(t, s, &key);
-	b = &d->backends[backend];
-	if (!is_creatable(t, mode, b, family) || !route_in(d, l, b, &hop))
-		return false;
-	f = create(d, l, &key, backend);
-	if (f == NULL)
+	n = new_of(d->burst, l);
+	if (flow_create(d->flows, &key, l->hash, &n, d->now, &f) < 0)
 		return false;
 	if ((l->p.tcp_flags & PARSE_TCP_SYN) && mode != TABLES_DSR)
-		clamp_mss(t, hop.port, family, l4_of(l, family),
+		clamp_mss(d->t, hop.port, family, l4_of(l, family),
 			  (uint16_t)(l->p.l3_len - l3_size(family)));
 	if (mode != TABLES_DSR)
 		rewrite_in(d, l, b, flow_record(d->flows, family, f), family);
 	send_off(d, l, &hop, family);
 	if (d->traced)
-		tell(d, trace, REASON_NEW, l->frontend.service, backend);
+		tell(d, trace, REASON_NEW, l->frontend.service, l->backend);
 	return true;
 }
 
@@ -641,8 +682,8 @@ LANE bool deliver(struct deliver *d, struct lane *l, uint32_t moves, const uint8
 
 		f = flow_find_in(d->flows, family, &k, l->hash, d->now);
 	}
-	if (f == NULL)
-		return family == 4 ? deliver_new4(d, l) : deliver_new6(d, l);
+	if (f == NULL) // one that was found was cleared since: nothing is chosen for it
+		return l->flow == NULL && (family == 4 ? deliver_new4(d, l) : deliver_new6(d, l));
 	if ((l->p.tcp_flags & special_flags) != 0 || flow_is_expired(d->flows, f, d->now))
 		return false;
 	return l->way == WAY_IN ? deliver_known_in(d, l, f, family)
@@ -652,7 +693,8 @@ LANE bool deliver(struct deliver *d, struct lane *l, uint32_t moves, const uint8
 LANE uint16_t deliver_all(const struct burst *b, struct lane *lanes, uint16_t n,
 			  struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family) {
 	struct worker *w = b->w;
-	struct deliver d = {.w = w,
+	struct deliver d = {.burst = b,
+			    .w = w,
 			    .t = b->t,
 			    .ports = b->t->ports,
 			    .backends = b->t->backends,
@@ -668,6 +710,16 @@ LANE uint16_t deliver_all(const struct burst *b, struct lane *lanes, uint16_t n,
 	return n_rest;
 }
 
+static __attribute__((noinline)) void choose_all4(const struct burst *b, struct lane *lanes,
+						  uint16_t n) {
+	choose_all(b, lanes, n, 4);
+}
+
+static __attribute__((noinline)) void choose_all6(const struct burst *b, struct lane *lanes,
+						  uint16_t n) {
+	choose_all(b, lanes, n, 6);
+}
+
 LANE uint16_t pass_all(const struct burst *b, struct lane *lanes, uint16_t n,
 		       struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family) {
 	bool others = name_all(b, lanes, n, family);
@@ -676,7 +728,8 @@ LANE uint16_t pass_all(const struct burst *b, struct lane *lanes, uint16_t n,
 	if (others && name_answers(b, lanes, n, family))
 		name_origins(b, lanes, n, family);
 	LAP("answers");
-	find_all(b, lanes, n, family);
+	if (find_all(b, lanes, n, family))
+		family == 4 ? choose_all4(b, lanes, n) : choose_all6(b, lanes, n);
 	LAP("find");
 	n_rest = deliver_all(b, lanes, n, rest, n_rest, family);
 	LAP("deliver");

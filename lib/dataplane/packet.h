@@ -65,14 +65,18 @@ struct packet {
 // A packet on the short way (lane.c): what its passes need of it.
 struct lane {
 	struct rte_mbuf *m;
-	uint8_t *ip;    // the IP header
-	uint64_t tuple; // the key that a map is searched for: frontends, then endpoints
+	uint8_t *ip; // the IP header
+	union {
+		uint64_t tuple;  // the key that a map is searched for: frontends, then endpoints
+		uint64_t choice; // of a new flow: the hash that chooses its backend
+	};
 	uint64_t
 		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
 	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
 	struct frontend_ref frontend;
 	uint32_t client[4]; // the flow's key: this, its port, and the frontend's id
 	uint32_t id, endpoint;
+	uint32_t backend; // of a new flow
 	uint16_t client_port, snat_port;
 	struct parse_brief p;
 	uint8_t snat_index, way;
