@@ -166,24 +166,12 @@ void status_destroy(struct status *s) {
 	free(s);
 }
 
-static void touch_all(struct status *s) {
-	for (struct entry *e = s->entries; e != NULL; e = e->hh.next)
-		entry_touch(s, e);
-}
-
-void status_set_finalizer(struct status *s, bool finalizer) {
-	if (s->config.finalizer == finalizer)
-		return;
-	s->config.finalizer = finalizer;
-	touch_all(s);
-}
-
 void status_lead(struct status *s, bool leads) {
 	if (s->leads == leads)
 		return;
 	s->leads = leads;
-	if (leads)
-		touch_all(s);
+	for (struct entry *e = s->entries; leads && e != NULL; e = e->hh.next)
+		entry_touch(s, e);
 }
 
 void status_served(struct status *s, uint64_t generation) {

@@ -54,7 +54,6 @@ struct status_stats {
 // The transport outlives the writer. NULL: out of memory.
 struct status *status_create(const struct api_transport *t, const struct status_config *c);
 void status_destroy(struct status *s);
-void status_set_finalizer(struct status *s, bool finalizer);
 
 // A Service's object or grant has changed. v and g are taken over, always. generation: of the tables that contain the grant.
 // Errors: -ENOMEM; say it again later.

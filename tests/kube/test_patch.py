@@ -18,8 +18,10 @@ def types(service):
 
 
 class Service:
+    """Of a class that no appliance serves: nobody else writes it."""
+
     def __init__(self, w):
-        self.path = w.service(w.namespace(), "web")
+        self.path = w.service(w.namespace(), "web", loadBalancerClass="example.org/other")
         self.client = appliance(w)
         self.seen = self.client.get(self.path)
 
@@ -34,14 +36,14 @@ class Service:
 def conditions_merge_by_type_and_finalizers_as_a_set(w):
     s = Service(w)
     s.write(status={"conditions": [condition("example.org/Known")]})
-    s.write({"finalizers": [CLEANUP]}, {"conditions": [condition("sluice.dev/Allocated")]})
-    expect(types(s.seen) == ["example.org/Known", "sluice.dev/Allocated"], s.seen["status"])
+    s.write({"finalizers": [CLEANUP]}, {"conditions": [condition("example.org/Ours")]})
+    expect(types(s.seen) == ["example.org/Known", "example.org/Ours"], s.seen["status"])
     expect(s.seen["metadata"]["finalizers"] == [CLEANUP], s.seen["metadata"])
-    s.write(status={"conditions": [{"type": "sluice.dev/Allocated", "status": "True", "reason": "Other", "message": "n"}]})
-    ours = next(c for c in s.seen["status"]["conditions"] if c["type"] == "sluice.dev/Allocated")
+    s.write(status={"conditions": [{"type": "example.org/Ours", "status": "True", "reason": "Other", "message": "n"}]})
+    ours = next(c for c in s.seen["status"]["conditions"] if c["type"] == "example.org/Ours")
     expect(ours["reason"] == "Other" and ours["lastTransitionTime"] == "2026-01-01T00:00:00Z", "the time was lost:", ours)
     s.write({"$deleteFromPrimitiveList/finalizers": [CLEANUP]},
-            {"loadBalancer": {"ingress": None}, "conditions": [{"type": "sluice.dev/Allocated", "$patch": "delete"}]})
+            {"loadBalancer": {"ingress": None}, "conditions": [{"type": "example.org/Ours", "$patch": "delete"}]})
     expect(types(s.seen) == ["example.org/Known"], s.seen["status"])
     expect(not s.seen["metadata"].get("finalizers"), s.seen["metadata"])
 
@@ -62,9 +64,9 @@ def the_list_of_ingress_is_replaced_whole(w):
 def a_patch_from_an_older_view_is_refused_and_changes_nothing(w):
     s = Service(w)
     old = copy.deepcopy(s.seen)
-    s.write({"finalizers": [CLEANUP]})
+    s.write(status={"conditions": [condition("example.org/Known")]})
     now, s.seen = s.seen, old
-    expect(outcome(s.write, None, {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}) == 409)
+    expect(outcome(s.write, {"finalizers": [CLEANUP]}, {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}) == 409)
     expect(s.client.get(s.path)["metadata"]["resourceVersion"] == now["metadata"]["resourceVersion"])
 
 
@@ -72,12 +74,12 @@ def a_patch_from_an_older_view_is_refused_and_changes_nothing(w):
 def taking_back_everything_ends_a_deleted_service_in_one_write(w):
     s = Service(w)
     s.write({"finalizers": [CLEANUP]}, {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]},
-                                        "conditions": [condition("sluice.dev/Programmed")]})
+                                        "conditions": [condition("example.org/Ours")]})
     w.control.admin.delete(s.path)
     s.seen = s.client.get(s.path)
     expect("deletionTimestamp" in s.seen["metadata"])
     s.write({"$deleteFromPrimitiveList/finalizers": [CLEANUP]},
-            {"loadBalancer": {"ingress": None}, "conditions": [{"type": "sluice.dev/Programmed", "$patch": "delete"}]})
+            {"loadBalancer": {"ingress": None}, "conditions": [{"type": "example.org/Ours", "$patch": "delete"}]})
     expect(s.client.find(s.path) is None, "the Service outlives its finalizer")
 
 

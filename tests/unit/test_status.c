@@ -250,9 +250,12 @@ static void finalizer_false_takes_ours_away_and_puts_none(void **state) {
 
 	bed_init(&b);
 	settle_one(&b, "old");
-	status_set_finalizer(b.status, false);
+	b.config.finalizer = false;
+	bed_restart(&b);
+	bed_show(&b, "old", &one, 1);
 	bed_create(&b, "new");
 	bed_show(&b, "new", &two, 1);
+	status_served(b.status, 1);
 	bed_settle(&b);
 	assert_false(bed_has_finalizer(&b, "old"));
 	assert_string_equal(bed_ip(&b, "old"), "203.0.113.1");
