@@ -160,6 +160,13 @@ static struct ipam_pool *pools_of(const struct config_services *s) {
 		const struct config_pool *from = &s->pools[i];
 
 		pools[i] = (struct ipam_pool){.auto_assign = from->auto_assign,
+					      .priority = from->priority,
+					      .avoid_buggy = from->avoid_buggy,
+					      .proxy = from->proxy,
+					      .n_namespaces = from->n_namespaces,
+					      .namespaces = from->namespaces,
+					      .n_selectors = from->n_selectors,
+					      .selectors = from->selectors,
 					      .n_ranges = from->n_ranges,
 					      .ranges = from->ranges};
 		memcpy(pools[i].name, from->name, sizeof(pools[i].name));

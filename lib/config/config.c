@@ -177,7 +177,7 @@ int config_parse(struct config **out, const char *name, const char *text, size_t
 
 static void destroy_services(struct config_services *s) {
 	for (uint32_t i = 0; i < s->n_pools; i++)
-		free(s->pools[i].ranges);
+		free_pool(&s->pools[i]);
 	free(s->pools);
 	free(s->node_port_addresses);
 	free(s->external_ips);

@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "ipam/ipam.h"
 #include "model/model.h"
 #include "model/site.h"
 
@@ -45,7 +46,12 @@ struct config_dataplane { // workers, seed, flows and timeouts are in struct sit
 
 struct config_pool {
 	char name[64];
-	bool auto_assign;
+	bool auto_assign, avoid_buggy;
+	bool proxy;        // ipMode Proxy
+	uint32_t priority; // 0: none, after all that have one
+	uint32_t n_namespaces, n_selectors;
+	char **namespaces;
+	struct ipam_selector *selectors;
 	uint32_t n_ranges;
 	struct ip_range *ranges; // in the file's order; no two overlap, nor those of two pools
 };

@@ -103,11 +103,35 @@ static const char full[] =
 	"services:\n  manifests: /etc/sluice/manifests\n  defaults: {target: node, forwarding: dsr, scheduler: maglev}\n"
 	"  loadBalancerClass: example.com/sluice\n  addressPools:\n  - name: public\n"
 	"    addresses: [203.0.113.0/28, 203.0.113.32-203.0.113.40, \"2001:db8:100::/120\", 203.0.113.99]\n    autoAssign: true\n"
-	"  - {name: two, addresses: [203.0.113.128/25], autoAssign: false}\n"
+	"  - {name: two, addresses: [203.0.113.128/25], autoAssign: false, priority: 7, avoidBuggyIPs: true, ipMode: Proxy,\n"
+	"     namespaces: [a, b], serviceSelectors: [{matchLabels: {x/y: z}}, {matchExpressions: [{key: k, operator: NotIn, values: [v, w]},\n"
+	"     {key: l, operator: Exists}]}]}\n"
 	"  nodePortAddresses: [203.0.113.50]\n  clusterIPs: true\n  externalIPs: [198.51.100.0/24]\n"
 	"  snatAddresses: [192.0.2.10, \"2001:db8:2::10\", 192.0.2.2]\n"
 	"  tunnel: {sourceAddresses: [], sourcePerFlow: false, guePort: 6080}\n  noBackend: drop\n  stateFile: \"\"\n  zone: \"\"\n"
 	"management:\n  socket: /tmp/s\n  listen: \"\"\nlog: {level: debug, format: json}\n";
+
+static void check_second_pool(const struct config_pool *p) {
+	const struct ipam_term *t;
+
+	assert_false(p->auto_assign);
+	assert_true(p->avoid_buggy && p->proxy);
+	assert_int_equal(p->priority, 7);
+	assert_int_equal(p->n_namespaces, 2);
+	assert_string_equal(p->namespaces[1], "b");
+	assert_int_equal(p->n_selectors, 2);
+	assert_int_equal(p->selectors[0].n_terms, 1);
+	t = &p->selectors[0].terms[0];
+	assert_int_equal(t->op, IPAM_IN);
+	assert_string_equal(t->key, "x/y");
+	assert_string_equal(t->values[0], "z");
+	assert_int_equal(p->selectors[1].n_terms, 2);
+	t = &p->selectors[1].terms[0];
+	assert_int_equal(t->op, IPAM_NOT_IN);
+	assert_int_equal(t->n_values, 2);
+	assert_string_equal(t->values[1], "w");
+	assert_int_equal(p->selectors[1].terms[1].op, IPAM_EXISTS);
+}
 
 static void every_key_of_a_full_file_arrives(void **state) {
 	struct config *c = parse(full, NULL);
@@ -150,7 +174,10 @@ static void every_key_of_a_full_file_arrives(void **state) {
 	assert_string_equal(ip_addr_format(&c->services.pools[0].ranges[1].last, buf),
 			    "203.0.113.40");
 	assert_true(c->services.pools[0].auto_assign);
-	assert_false(c->services.pools[1].auto_assign);
+	assert_int_equal(c->services.pools[0].priority, 0);
+	assert_false(c->services.pools[0].avoid_buggy || c->services.pools[0].proxy);
+	assert_int_equal(c->services.pools[0].n_namespaces + c->services.pools[0].n_selectors, 0);
+	check_second_pool(&c->services.pools[1]);
 	assert_int_equal(c->services.n_node_port_addresses, 1);
 	assert_true(c->services.cluster_ips);
 	assert_int_equal(c->services.n_external_ips, 1);
@@ -440,6 +467,33 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "f:7: services.tunnel.sourcePerFlow: true is not supported by this version\n"
 		 "f:7: services.tunnel.guePort: another port than 6080 is not supported by this version\n"
 		 "f:8: services.zone: not supported by this version\nf:9: management.listen: not supported by this version\n"},
+		// pools
+		{HEAD PORT SERVICES
+		 "  addressPools:\n  - {name: a, addresses: [203.0.113.1], priority: -1, avoidBuggyIPs: x, ipMode: vip,\n"
+		 "     namespaces: ['', A, 5], serviceSelectors: 3}\n"
+		 "  - name: b\n    addresses: [203.0.113.2]\n    serviceSelectors:\n    - {matchLabels: {-/: x, a: 5, b: '/'}, x: y}\n"
+		 "    - matchExpressions:\n      - {operator: In}\n      - {key: a}\n      - {key: a, operator: In}\n"
+		 "      - {key: a, operator: Exists, values: [b]}\n      - {key: '', operator: Is}\n    - 5\n",
+		 "f:8: services.addressPools[0].priority: not within 0..2147483647\n"
+		 "f:8: services.addressPools[0].avoidBuggyIPs: not a boolean\n"
+		 "f:8: services.addressPools[0].ipMode: not one of VIP, Proxy\n"
+		 "f:9: services.addressPools[0].namespaces[0]: not the name of a namespace\n"
+		 "f:9: services.addressPools[0].namespaces[1]: not the name of a namespace\n"
+		 "f:9: services.addressPools[0].namespaces[2]: not a string\n"
+		 "f:9: services.addressPools[0].serviceSelectors: not an array\n"
+		 "f:13: services.addressPools[1].serviceSelectors[0].x: unknown key; known here: matchLabels, matchExpressions\n"
+		 "f:13: services.addressPools[1].serviceSelectors[0].matchLabels[\"-/\"]: not a label's key\n"
+		 "f:13: services.addressPools[1].serviceSelectors[0].matchLabels.a: not a string\n"
+		 "f:13: services.addressPools[1].serviceSelectors[0].matchLabels.b: not a label's value\n"
+		 "f:15: services.addressPools[1].serviceSelectors[1].matchExpressions[0].key: missing\n"
+		 "f:16: services.addressPools[1].serviceSelectors[1].matchExpressions[1].operator: missing; expected In, NotIn, Exists or "
+		 "DoesNotExist\n"
+		 "f:17: services.addressPools[1].serviceSelectors[1].matchExpressions[2].values: missing; In and NotIn need values\n"
+		 "f:18: services.addressPools[1].serviceSelectors[1].matchExpressions[3].values: given, but Exists and DoesNotExist have none\n"
+		 "f:19: services.addressPools[1].serviceSelectors[1].matchExpressions[4].key: not a label's key\n"
+		 "f:19: services.addressPools[1].serviceSelectors[1].matchExpressions[4].operator: not one of In, NotIn, Exists, DoesNotExist\n"
+		 "f:20: services.addressPools[1].serviceSelectors[2]: not an object\n"},
+
 		// kubernetes
 		{HEAD PORT SERVICES "  kubernetes: {inCluster: false, token: x}\n",
 		 "f:7: services.kubernetes.token: unknown key; known here: kubeconfig, inCluster, writeStatus, finalizer, "
@@ -505,7 +559,7 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "f:9: services.addressPools[1].name: not 1 to 63 lower-case letters, digits, dots and dashes\n"
 		 "f:9: services.addressPools[1].addresses[0]: not a prefix, FIRST-LAST or an address\n"
 		 "f:10: services.addressPools[2].addresses: missing; expected prefixes, FIRST-LAST or single addresses\n"
-		 "f:11: services.addressPools[3].size: unknown key; known here: name, addresses, autoAssign\n"
+		 "f:11: services.addressPools[3].size: unknown key; known here: name, addresses, autoAssign, priority, namespaces, serviceSelectors, avoidBuggyIPs, ipMode\n"
 		 "f:11: services.addressPools[3].name: a second pool a\n"
 		 "f:11: services.addressPools[3].addresses[1]: overlaps 203.0.113.0-203.0.113.255 of pool a\n"
 		 "f:12: services.addressPools[4].autoAssign: not a boolean\n"
