@@ -185,31 +185,37 @@ static int take_event(struct reflector *r, const char *type,
 	return 0;
 }
 
-// Where the value of an event's member "object" stands in its text, which is JSON.
+// Past the string that begins at p, a quote.
+static const char *string_end(const char *p, const char *end) {
+	for (p++; p < end && *p != '"'; p++)
+		p += *p == '\\';
+	return p < end ? p + 1 : end;
+}
+
+// Where the value of an event's member "object" stands in its text, which is JSON. Of several the last one counts, as it does for the reader.
 static void find_object(struct reflector_object *o, const char *text, size_t len) {
-	const char *name = NULL, *end = text + len, *value = NULL;
+	static const char name[] = "\"object\"";
+	const char *end = text + len, *value = NULL, *next;
+	bool named =
+		false; // since the last comma; a value of that text has none behind it but a bracket
 	unsigned depth = 0;
 
-	for (const char *p = text; p < end; p++) {
+	for (const char *p = text; p < end; p = next) {
+		next = p + 1;
 		if (*p == '"') {
-			const char *begin = p;
-
-			for (p++; p < end && *p != '"'; p++)
-				p += *p == '\\';
-			if (depth == 1 && name == NULL && p - begin == 7 &&
-			    memcmp(begin, "\"object", 7) == 0)
-				name = begin; // or a value: then no colon follows
+			next = string_end(p, end);
+			named |= depth == 1 && next - p == sizeof(name) - 1 &&
+				 memcmp(p, name, sizeof(name) - 1) == 0;
 		} else if (*p == '{' || *p == '[') {
-			if (++depth == 2 && name != NULL)
-				value = p;
+			value = depth++ == 1 && named ? p : value;
 		} else if (*p == '}' || *p == ']') {
 			if (--depth == 1 && value != NULL) {
 				o->text = value;
-				o->len = (size_t)(p + 1 - value);
-				return;
+				o->len = (size_t)(next - value);
+				value = NULL;
 			}
 		} else if (*p == ',' && depth == 1) {
-			name = NULL;
+			named = false;
 		}
 	}
 }

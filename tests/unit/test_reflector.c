@@ -269,8 +269,10 @@ static void the_text_of_an_object_is_found_in_any_order_of_members(void **state)
 	list_then_watch(WATCH("10"));
 	say(200, "{\"object\":{\"metadata\":{\"name\":\"a\",\"x\":\"}\\\\\"}},\"type\":\"ADDED\"}"
 		 "{ \"x\" : \"object\", \"y\":{\"object\":{}}, \"type\" : \"ADDED\" , \"object\" : "
-		 "{\"metadata\":{\"name\":\"b\"}} }");
-	heard("+a +b");
+		 "{\"metadata\":{\"name\":\"b\"}} }"
+		 "{\"object\":{\"x\":1},\"type\":\"object\",\"type\":\"ADDED\","
+		 "\"object\":{\"metadata\":{\"name\":\"c\"}},\"y\":[{}]}");
+	heard("+a +b +c");
 }
 
 static void a_watch_that_ends_goes_on_from_the_last_version_bookmarks_included(void **state) {
