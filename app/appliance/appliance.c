@@ -182,6 +182,7 @@ static void set_kube_settings(struct appliance *a, const struct config_services 
 	k->lb_class = s->load_balancer_class;
 	k->cluster_ips = s->cluster_ips;
 	k->reject = s->reject;
+	k->durable = s->manifests == NULL;
 	k->n_pools = s->n_pools;
 	k->pools = a->pools;
 	k->n_node_port_addresses = s->n_node_port_addresses;
@@ -212,6 +213,13 @@ int appliance_configure(struct appliance *a, const struct config_services *s) {
 	kube_configure(a->kube, &a->kube_settings);
 	free(before);
 	return 0;
+}
+
+void appliance_follow(struct appliance *a, bool follower) {
+	if (a->kube_settings.follower == follower)
+		return;
+	a->kube_settings.follower = follower;
+	kube_reconsider(a->kube);
 }
 
 static void destroy_kube(struct appliance *a) {
@@ -364,9 +372,12 @@ static void free_garbage(void *garbage) {
 int appliance_apply(struct appliance *a, uint64_t now_ms) {
 	struct compile_garbage *garbage;
 	const struct tables *next;
-	int ret = kube_apply(a->kube, a->model,
-			     a->manifests == NULL ? !a->is_incomplete
-						  : manifests_is_complete(a->manifests));
+	int ret;
+
+	kube_set_time(a->kube, (int64_t)now_ms);
+	ret = kube_apply(a->kube, a->model,
+			 a->manifests == NULL ? !a->is_incomplete
+					      : manifests_is_complete(a->manifests));
 
 	if (ret < 0)
 		return ret;

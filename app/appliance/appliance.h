@@ -78,6 +78,8 @@ int appliance_load(struct appliance *a, const char *path, manifests_report_fn re
 		   uint64_t now_ms);
 // Other settings of Services from the next appliance_apply() on; *s must stay. Errors: -ENOMEM, nothing changed.
 int appliance_configure(struct appliance *a, const struct config_services *s);
+// Another appliance gives the addresses and writes status (true), or this one does: from the next appliance_apply() on.
+void appliance_follow(struct appliance *a, bool follower);
 // Objects -> tables, published. Returns 1 when workers get a new snapshot, 0 when nothing changed for them, -ENOMEM (call again later).
 int appliance_apply(struct appliance *a, uint64_t now_ms);
 // The RSS of each port, NULL where it is not known, kept; before the workers start. The next appliance_apply() follows it. Errors: -ENOMEM.

@@ -58,7 +58,7 @@ static void end_call(struct api_call *c, struct api_end *end) {
 static void fail_call(struct api_call *c, int error, const char *text) {
 	struct api_end end = {.error = error, .retry_after_ms = -1};
 
-	snprintf(end.text, sizeof(end.text), "%s", text);
+	snprintf(end.text, sizeof(end.text), "%.255s", text);
 	end_call(c, &end);
 }
 

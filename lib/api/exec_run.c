@@ -64,9 +64,11 @@ static void give_up(struct exec_run *r, int error) {
 }
 
 static bool keep(struct exec_run *r, const char *data, size_t n) {
+	if (r->n + n > EXEC_OUT_MAX)
+		return false;
 	if (r->n + n + 1 > r->room) {
 		size_t room = 2 * r->room + n + 1;
-		char *grown = r->n + n <= EXEC_OUT_MAX ? realloc(r->out, room) : NULL;
+		char *grown = realloc(r->out, room);
 
 		if (grown == NULL)
 			return false;

@@ -49,26 +49,26 @@ static void finish(struct http_call *c, CURLcode code, bool silent) {
 	call_free(c);
 }
 
+// Whether another exchange on the connection heard from the server after c last did.
+static bool is_heard_on(struct http_call *c, curl_socket_t fd) {
+	struct http_call *other;
+
+	TAILQ_FOREACH(other, &c->http->running, link)
+		if (other != c && other->heard_ms > c->heard_ms &&
+		    other->heard_ms != other->begun_ms && http_loop_socket_of(other) == fd)
+			return true;
+	return false;
+}
+
 // A connection that lets one exchange starve would let the next one starve too, and curl has no way to say so: with HTTP/2 it keeps the connection. Hanging up
 // below curl ends it for all its exchanges, which is right unless one of them heard from the server meanwhile.
 static void retire_connection(struct http_call *c) {
-	curl_socket_t fd = CURL_SOCKET_BAD, other_fd;
-	struct http_call *other;
+	curl_socket_t fd = http_loop_socket_of(c);
 
-	if (http_now_ms() - c->heard_ms < STARVED_MS)
-		return; // slow, not silent
-	if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
-	    fd == CURL_SOCKET_BAD)
+	if (http_now_ms() - c->heard_ms < STARVED_MS) // slow, not silent
 		return;
-	TAILQ_FOREACH(other, &c->http->running, link) {
-		if (other == c || other->heard_ms <= c->heard_ms ||
-		    other->heard_ms == other->begun_ms)
-			continue;
-		if (curl_easy_getinfo(other->easy, CURLINFO_ACTIVESOCKET, &other_fd) == CURLE_OK &&
-		    other_fd == fd)
-			return;
-	}
-	shutdown(fd, SHUT_RDWR);
+	if (fd != CURL_SOCKET_BAD && !is_heard_on(c, fd))
+		shutdown(fd, SHUT_RDWR);
 }
 
 static void arm_silence(struct http_call *c, int64_t ms) {
@@ -208,6 +208,7 @@ struct http *http_create(struct event_base *base, const char *user_agent) {
 	TAILQ_INIT(&h->waiting);
 	TAILQ_INIT(&h->running);
 	TAILQ_INIT(&h->dead);
+	TAILQ_INIT(&h->sockets);
 	h->base = base;
 	h->user_agent = strdup(user_agent);
 	h->work = event_new(base, -1, 0, on_work, h);

@@ -40,12 +40,20 @@ struct http_call {
 
 TAILQ_HEAD(http_calls, http_call);
 
+// A socket of curl's that the loop watches.
+struct http_socket {
+	TAILQ_ENTRY(http_socket) link;
+	curl_socket_t fd;
+	struct event *event;
+};
+
 struct http {
 	struct event_base *base;
 	CURLM *multi;
 	struct event *timer; // curl's
 	struct event *work;  // queues
 	struct http_calls waiting, running, dead;
+	TAILQ_HEAD(, http_socket) sockets;
 	char *user_agent;
 	unsigned n_pending;
 	unsigned depth; // of our event handlers on the stack, 0 or 1
@@ -62,6 +70,8 @@ void http_describe(struct http_call *c, CURLcode code, bool silent, struct http_
 
 // Sockets and timers of curl as events of the loop. -ENOMEM.
 int http_loop_init(struct http *h);
+// Where the exchange talks; CURL_SOCKET_BAD: nowhere yet, or no more.
+curl_socket_t http_loop_socket_of(const struct http_call *c);
 
 // Between these two stands whatever runs on behalf of the loop. leave() may free h.
 void http_enter(struct http *h);

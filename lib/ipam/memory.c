@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Service was given which address: a map in memory.
+// Which Service was given which address: a map in memory; and which addresses came back.
 #include <errno.h>
 #include <stdlib.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "ipam/ipam.h"
+#include "ipam/memory.h"
+#include "ipam/released.h"
 
 struct key {
 	char ns[64], name[64]; // zero-filled
@@ -21,11 +22,22 @@ struct item {
 
 struct ipam_memory {
 	struct item *items;
-	bool unsaved;
+	struct released *released;
+	int64_t now; // ms; 0 until ipam_memory_set_time()
+	bool unsaved, timed;
 };
 
 struct ipam_memory *ipam_memory_create(void) {
-	return calloc(1, sizeof(struct ipam_memory));
+	struct ipam_memory *m = calloc(1, sizeof(struct ipam_memory));
+
+	if (m == NULL)
+		return NULL;
+	m->released = released_create();
+	if (m->released == NULL) {
+		free(m);
+		return NULL;
+	}
+	return m;
 }
 
 void ipam_memory_destroy(struct ipam_memory *m) {
@@ -37,6 +49,7 @@ void ipam_memory_destroy(struct ipam_memory *m) {
 		HASH_DEL(m->items, i);
 		free(i);
 	}
+	released_destroy(m->released);
 	free(m);
 }
 
@@ -134,6 +147,53 @@ int ipam_memory_list(const struct ipam_memory *m, const struct ipam_entry ***lis
 	qsort(l, n, sizeof(*l), entry_cmp);
 	*list = l;
 	return n;
+}
+
+void ipam_memory_set_time(struct ipam_memory *m, int64_t now_ms) {
+	if (!m->timed)
+		released_shift(m->released, now_ms); // they were loaded by their age
+	m->timed = true;
+	m->now = now_ms;
+}
+
+int ipam_memory_release(struct ipam_memory *m, const struct ipam_entry *e) {
+	if (e->ns[0] == 0 || e->name[0] == 0 || (e->addr.family != 4 && e->addr.family != 6))
+		return -EINVAL;
+	if (released_put(m->released, e, m->now) < 0)
+		return -ENOMEM;
+	ipam_memory_remove(m, e->ns, e->name, e->addr.family);
+	m->unsaved = true;
+	return 0;
+}
+
+void ipam_memory_reuse(struct ipam_memory *m, const struct ip_addr *a) {
+	m->unsaved |= released_remove(m->released, a);
+}
+
+bool ipam_memory_is_released(const struct ipam_memory *m, const struct ip_addr *a) {
+	return released_has(m->released, a);
+}
+
+const struct ipam_entry *ipam_memory_find_released(const struct ipam_memory *m, const char *ns,
+						   const char *name, uint8_t family) {
+	return released_find(m->released, ns, name, family, m->now - IPAM_SOON_MS);
+}
+
+const struct ipam_entry *ipam_memory_longest_released(
+	const struct ipam_memory *m, bool (*fits)(void *arg, const struct ip_addr *a), void *arg) {
+	return released_longest(m->released, fits, arg);
+}
+
+int ipam_memory_load_released(struct ipam_memory *m, const struct ipam_entry *e, int64_t age_ms) {
+	return released_put(m->released, e, m->now - age_ms);
+}
+
+int ipam_memory_each_released(const struct ipam_memory *m, ipam_released_fn fn, void *arg) {
+	return released_each(m->released, m->now - IPAM_SOON_MS, fn, arg);
+}
+
+int64_t ipam_memory_time(const struct ipam_memory *m) {
+	return m->now;
 }
 
 bool ipam_memory_is_unsaved(const struct ipam_memory *m) {

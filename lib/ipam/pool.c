@@ -52,3 +52,31 @@ bool ipam_lowest(struct ip_addr *out, const struct ipam_pool *p, uint8_t family,
 	}
 	return false;
 }
+
+bool ipam_is_buggy(const struct ip_addr *a) {
+	return a->family == 4 && (a->b[3] == 0 || a->b[3] == 255);
+}
+
+// UINT64_MAX for more than fit.
+static uint64_t range_size(const struct ip_range *r) {
+	unsigned __int128 first = 0, last = 0;
+	int bytes = r->first.family == 4 ? 4 : 16;
+
+	for (int i = 0; i < bytes; i++) {
+		first = first << 8 | r->first.b[i];
+		last = last << 8 | r->last.b[i];
+	}
+	return last - first >= UINT64_MAX ? UINT64_MAX : (uint64_t)(last - first) + 1;
+}
+
+uint64_t ipam_pool_size(const struct ipam_pool *p, uint8_t family) {
+	uint64_t n = 0, more;
+
+	for (uint32_t i = 0; i < p->n_ranges; i++) {
+		if (p->ranges[i].first.family != family)
+			continue;
+		more = range_size(&p->ranges[i]);
+		n = n > UINT64_MAX - more ? UINT64_MAX : n + more;
+	}
+	return n;
+}

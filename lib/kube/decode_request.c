@@ -148,13 +148,26 @@ static int decode_addresses(struct kube_object *o, const struct doc_node *root, 
 	return 0;
 }
 
+// Whether the sharing key means those of other namespaces, too.
+static int decode_wide(struct kube_object *o, const struct doc_node *root, struct error *err) {
+	const char *ours = "", *cilium = "";
+	int ret = kube_map_text(o, &ours, root, "annotations", "sluice.dev/share-across-namespaces",
+				err);
+
+	if (ret == 0)
+		ret = kube_map_text(o, &cilium, root, "annotations",
+				    "lbipam.cilium.io/sharing-cross-namespace", err);
+	o->service.shares_widely = strcmp(ours, "true") == 0 || strcmp(cilium, "*") == 0;
+	return ret;
+}
+
 int kube_decode_request(struct kube_object *o, const struct doc_node *root, struct error *err) {
 	struct kube_service *s = &o->service;
 	int ret = decode_addresses(o, root, err);
 
 	if (ret == 0)
 		ret = decode_text(o, &s->pool, root, pool_sources, COUNT(pool_sources), err);
-	return ret == 0
-		       ? decode_text(o, &s->sharing_key, root, key_sources, COUNT(key_sources), err)
-		       : ret;
+	if (ret == 0)
+		ret = decode_text(o, &s->sharing_key, root, key_sources, COUNT(key_sources), err);
+	return ret == 0 ? decode_wide(o, root, err) : ret;
 }

@@ -8,24 +8,73 @@
 
 #include "kube/store.h"
 
+static void on_planned(void *arg, struct holder *h) {
+	unit_mark(arg, h->owner);
+}
+
+static void on_granted(void *arg, struct holder *h) {
+	unit_tell(arg, h->owner);
+}
+
+static struct holder *find_holder(void *arg, const char *ns, const char *name) {
+	struct unit *u = unit_find(arg, ns, name);
+
+	return u != NULL ? &u->holder : NULL;
+}
+
 struct kube *kube_create(const struct kube_settings *settings, struct ipam_memory *memory) {
 	struct kube *k = calloc(1, sizeof(*k));
 
 	if (k == NULL)
 		return NULL;
 	k->settings = settings;
-	k->memory = memory;
-	k->resolve = k->was_complete = true;
+	TAILQ_INIT(&k->todo);
+	TAILQ_INIT(&k->told);
+	k->events = (struct resolver_events){k, on_planned, on_granted, find_holder};
+	k->resolver = resolver_create(settings, memory, &k->events);
+	if (k->resolver == NULL) {
+		free(k);
+		return NULL;
+	}
 	return k;
+}
+
+void unit_mark(struct kube *k, struct unit *u) {
+	if (!u->is_listed)
+		TAILQ_INSERT_TAIL(&k->todo, u, todo_link);
+	u->is_listed = u->is_dirty = true;
+}
+
+void unit_judge(struct kube *k, struct unit *u) {
+	if (!u->is_listed)
+		TAILQ_INSERT_TAIL(&k->todo, u, todo_link);
+	u->is_listed = u->is_judged = true;
+}
+
+void unit_tell(struct kube *k, struct unit *u) {
+	if (u->is_told || !k->settings->durable)
+		return;
+	TAILQ_INSERT_TAIL(&k->told, u, told_link);
+	u->is_told = true;
 }
 
 static void unit_free(struct kube *k, struct unit *u) {
 	k->n_doubted -= u->doubted;
+	if (u->is_listed)
+		TAILQ_REMOVE(&k->todo, u, todo_link);
+	if (u->is_told)
+		TAILQ_REMOVE(&k->told, u, told_link);
+	resolver_forget(k->resolver, &u->holder);
 	HASH_DEL(k->units, u);
 	kube_plan_fini(&u->plan);
 	free(u->slices);
 	free(u->rows);
 	free(u);
+}
+
+void unit_drop_if_empty(struct kube *k, struct unit *u) {
+	if (u->service == NULL && u->fallback == NULL && u->n_slices == 0 && !u->is_told)
+		unit_free(k, u);
 }
 
 void kube_destroy(struct kube *k) {
@@ -37,6 +86,7 @@ void kube_destroy(struct kube *k) {
 	HASH_ITER(hh, k->units, u, next_u) {
 		unit_free(k, u);
 	}
+	resolver_destroy(k->resolver);
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
 		HASH_ITER(hh, k->items[kind], i, next_i) {
 			HASH_DEL(k->items[kind], i);
@@ -51,28 +101,46 @@ void kube_destroy(struct kube *k) {
 
 void kube_configure(struct kube *k, const struct kube_settings *settings) {
 	k->settings = settings;
-	k->resolve = true;
+	resolver_configure(k->resolver, settings);
 	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
-		u->dirty = true;
+		unit_mark(k, u);
+}
+
+void kube_reconsider(struct kube *k) {
+	resolver_configure(k->resolver, k->settings);
+}
+
+void kube_set_time(struct kube *k, int64_t now_ms) {
+	k->now_ms = now_ms;
 }
 
 size_t kube_count(const struct kube *k, enum kube_kind kind) {
 	return HASH_COUNT(k->items[kind]);
 }
 
-static struct unit *unit_of(struct kube *k, const char *ns, const char *name) {
+struct unit *unit_find(const struct kube *k, const char *ns, const char *name) {
 	char key[KEY_SIZE];
 	struct unit *u;
-	size_t len;
 
 	make_key(key, ns, name);
 	HASH_FIND_STR(k->units, key, u);
+	return u;
+}
+
+static struct unit *unit_of(struct kube *k, const char *ns, const char *name) {
+	char key[KEY_SIZE];
+	struct unit *u = unit_find(k, ns, name);
+	size_t len;
+
 	if (u != NULL)
 		return u;
+	make_key(key, ns, name);
 	len = strlen(key);
 	u = calloc(1, sizeof(*u) + len + 1);
 	if (u == NULL)
 		return NULL;
+	u->holder.owner = u;
+	u->holder.plan = &u->plan;
 	memcpy(u->key, key, len);
 	HASH_ADD_STR(k->units, key, u);
 	if (u->hh.tbl == NULL) {
@@ -113,12 +181,17 @@ static void unlink_slice(struct unit *u, const struct kube_object *o) {
 		}
 }
 
+static void set_service(struct kube *k, struct unit *u, struct kube_object *o) {
+	u->service = o;
+	resolver_put(k->resolver, &u->holder, o);
+	unit_tell(k, u);
+}
+
 // Make the object part of its Service and mark what it touches.
 static int link_object(struct kube *k, struct kube_object *o) {
 	const char *name = service_name(o);
 	struct unit *u;
 
-	k->resolve |= o->meta.kind == KUBE_SERVICE;
 	k->nodes_changed |= o->meta.kind == KUBE_NODE;
 	if (name[0] == 0)
 		return 0;
@@ -126,10 +199,10 @@ static int link_object(struct kube *k, struct kube_object *o) {
 	if (u == NULL || (o->meta.kind == KUBE_SLICE && link_slice(u, o) < 0))
 		return -ENOMEM;
 	if (o->meta.kind == KUBE_SERVICE)
-		u->service = o;
+		set_service(k, u, o);
 	if (o->meta.kind == KUBE_ENDPOINTS)
 		u->fallback = o;
-	u->dirty = true;
+	unit_mark(k, u);
 	return 0;
 }
 
@@ -138,7 +211,6 @@ static void unlink_object(struct kube *k, const struct kube_object *o) {
 	const char *name = service_name(o);
 	struct unit *u;
 
-	k->resolve |= o->meta.kind == KUBE_SERVICE;
 	k->nodes_changed |= o->meta.kind == KUBE_NODE;
 	if (name[0] == 0)
 		return;
@@ -148,10 +220,10 @@ static void unlink_object(struct kube *k, const struct kube_object *o) {
 	if (o->meta.kind == KUBE_SLICE)
 		unlink_slice(u, o);
 	if (u->service == o)
-		u->service = NULL;
+		set_service(k, u, NULL);
 	if (u->fallback == o)
 		u->fallback = NULL;
-	u->dirty = true;
+	unit_mark(k, u);
 }
 
 static struct item *find_item(const struct kube *k, enum kube_kind kind, const char *ns,
@@ -203,8 +275,11 @@ static void swap_object(struct kube *k, struct item *i, struct kube_object *o) {
 
 	if (o->meta.kind != KUBE_NODE && service_name(o)[0] != 0)
 		u = unit_of(k, o->meta.ns, service_name(o)); // it exists: i->o was linked to it
-	if (u != NULL && u->service == i->o)
+	if (u != NULL && u->service == i->o) {
 		u->service = o;
+		resolver_swap(&u->holder, o);
+		unit_tell(k, u);
+	}
 	if (u != NULL && u->fallback == i->o)
 		u->fallback = o;
 	for (uint32_t j = 0; u != NULL && j < u->n_slices; j++)
@@ -294,39 +369,6 @@ int kube_replace(struct kube *k, unsigned kinds, struct kube_object *const *obje
 	return changes + sweep(k, kinds);
 }
 
-static void take_plan(struct unit *u, struct kube_plan *plan) {
-	if (kube_plan_equal(&u->plan, plan)) {
-		kube_plan_fini(plan);
-		return;
-	}
-	kube_plan_fini(&u->plan);
-	u->plan = *plan;
-	u->dirty = true;
-}
-
-// All Services anew; those whose plan differs become dirty.
-static int resolve(struct kube *k, bool complete) {
-	uint32_t room = HASH_COUNT(k->items[KUBE_SERVICE]) + 1, n = 0;
-	const struct kube_object **services = calloc(room, sizeof(*services));
-	struct kube_plan *plans = calloc(room, sizeof(*plans));
-	struct unit **units = calloc(room, sizeof(*units));
-	int ret = services == NULL || plans == NULL || units == NULL ? -ENOMEM : 0;
-
-	for (struct unit *u = k->units; u != NULL && ret == 0; u = u->hh.next)
-		if (u->service != NULL) {
-			units[n] = u;
-			services[n++] = u->service;
-		}
-	if (ret == 0)
-		ret = kube_resolve(plans, services, n, k->settings, k->memory, complete);
-	for (uint32_t i = 0; i < n && ret == 0; i++)
-		take_plan(units[i], &plans[i]);
-	free(services);
-	free(plans);
-	free(units);
-	return ret;
-}
-
 static int node_cmp(const void *x, const void *y) {
 	const struct kube_object *const *a = x, *const *b = y;
 
@@ -347,7 +389,8 @@ static int refresh_nodes(struct kube *k) {
 	k->nodes = nodes;
 	k->targets_version++;
 	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
-		u->dirty |= u->service != NULL && u->plan.target == KUBE_TARGET_NODE;
+		if (u->service != NULL && u->plan.target == KUBE_TARGET_NODE)
+			unit_mark(k, u);
 	return 0;
 }
 
@@ -423,25 +466,26 @@ static int write_unit(struct kube *k, struct unit *u, struct model *m) {
 	free(u->rows);
 	u->rows = rows;
 	u->n_rows = n;
-	if (u->dirty && (u->in_node_mode || unit_in_node_mode(u)))
+	if (u->is_dirty && (u->in_node_mode || unit_in_node_mode(u)))
 		k->targets_version++;
 	u->in_node_mode = unit_in_node_mode(u);
-	u->dirty = u->judged = false;
+	u->is_dirty = u->is_judged = false;
 	return changes;
 }
 
 static int write_units(struct kube *k, struct model *m) {
-	struct unit *u, *next;
+	struct unit *u;
 	int changes = 0;
 
-	HASH_ITER(hh, k->units, u, next) {
-		int ret = u->dirty || u->judged ? write_unit(k, u, m) : 0;
+	while ((u = TAILQ_FIRST(&k->todo)) != NULL) {
+		int ret = write_unit(k, u, m);
 
 		if (ret < 0)
 			return ret;
 		changes += ret;
-		if (u->service == NULL && u->fallback == NULL && u->n_slices == 0)
-			unit_free(k, u);
+		TAILQ_REMOVE(&k->todo, u, todo_link);
+		u->is_listed = false;
+		unit_drop_if_empty(k, u);
 	}
 	return changes;
 }
@@ -449,16 +493,12 @@ static int write_units(struct kube *k, struct model *m) {
 int kube_apply(struct kube *k, struct model *m, bool complete) {
 	int ret = 0;
 
-	if (k->resolve || complete != k->was_complete)
-		ret = resolve(k, complete);
-	if (ret < 0)
-		return ret;
-	k->resolve = false;
-	k->was_complete = complete;
 	if (k->nodes_changed)
 		ret = refresh_nodes(k);
-	if (ret < 0)
-		return ret;
-	k->nodes_changed = false;
-	return write_units(k, m);
+	if (ret == 0 && k->nodes_changed)
+		ret = resolver_set_nodes(k->resolver, k->nodes, HASH_COUNT(k->items[KUBE_NODE]));
+	k->nodes_changed &= ret < 0;
+	if (ret == 0)
+		ret = resolver_run(k->resolver, complete, k->now_ms);
+	return ret < 0 ? ret : write_units(k, m);
 }

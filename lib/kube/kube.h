@@ -6,8 +6,8 @@
 //
 // The source of objects only puts and removes; it may be noisy, repeat itself, and send in any order: an equal object is no change. Each change
 // marks the Services that it touches (a slice: the one its label names, and the one it named before; a Node: all with target node). kube_apply()
-// does the rest: addresses are resolved again over all Services when a Service or the settings changed, then only marked Services are
-// translated and written to the model. The result equals a translation of everything from scratch.
+// does the rest: addresses of the Services that changed and of those that this concerns (kube/resolve.h), then marked Services are
+// translated and written to the model.
 // Control thread only.
 #ifndef SLUICE_KUBE_KUBE_H
 #define SLUICE_KUBE_KUBE_H
@@ -19,6 +19,7 @@
 #include "kube/settings.h"
 
 struct kube;
+struct kube_plan;
 
 // Both stay the caller's and must outlive the kube; the memory is read and kept up to date by kube_apply().
 struct kube *kube_create(const struct kube_settings *settings,
@@ -26,6 +27,10 @@ struct kube *kube_create(const struct kube_settings *settings,
 void kube_destroy(struct kube *k);
 // Other settings from the next kube_apply() on.
 void kube_configure(struct kube *k, const struct kube_settings *settings);
+// Only settings->follower is another one: addresses are looked at again, no table is made anew for that alone.
+void kube_reconsider(struct kube *k);
+// The clock of kube_apply(), of any start: it dates what Services give back.
+void kube_set_time(struct kube *k, int64_t now_ms);
 
 // Put an object; the store takes its own reference. Returns 1 changed, 0 equal to what is there, -ENOMEM (nothing changed).
 int kube_put(struct kube *k, struct kube_object *o);
@@ -40,6 +45,55 @@ size_t kube_count(const struct kube *k, enum kube_kind kind);
 // Bring the model up to date. complete: the source has shown all its objects; false (a file can't be read yet): the remembered addresses of
 // Services that are missing stay theirs. Returns the number of model services put or removed, or -ENOMEM; then call again, nothing is lost.
 int kube_apply(struct kube *k, struct model *m, bool complete);
+
+// --- addresses, for who writes status and who asks why ---
+
+struct kube_grant { // borrowed from the store until its next change
+	const struct kube_object *service;
+	bool ours; // type LoadBalancer, of our class, and not being deleted where settings->durable
+	uint32_t n;
+	const struct ip_addr *addrs;  // in order of ipFamilies
+	const uint8_t *ip_modes;      // enum kube_ip_mode, by the pool
+	const char *reason;           // why it has none, or fewer than it asked for; ""
+	const char *code;             // the same in one word of a condition: "OutOfAddresses"; ""
+	const struct kube_plan *plan; // each port's frontends, or why it has none
+};
+
+// As of the last kube_apply(). Errors: -ENOENT, there is no such Service.
+int kube_grant(struct kube_grant *out, const struct kube *k, const char *ns, const char *name);
+// Call fn for every Service, in no order; a value other than 0 ends it and is returned.
+int kube_grants(const struct kube *k, int (*fn)(void *arg, const struct kube_grant *g), void *arg);
+// The name of the pool that holds the address; "" for none.
+const char *kube_pool_of(const struct kube *k, const struct ip_addr *a);
+
+struct kube_name {
+	char ns[64], name[64];
+};
+
+// Services whose object or grant changed since the last call, each once, sorted; a name without a Service: it is gone. Only with
+// settings->durable, and then somebody has to ask from time to time. *names is freed by the caller. Returns their number; -ENOMEM, nothing is lost.
+int kube_take_dirty(struct kube *k, struct kube_name **names);
+
+struct kube_pool_use {
+	const struct ipam_pool *pool;
+	uint8_t family;
+	uint64_t size, in_use; // addresses; a size of UINT64_MAX: that many or more
+	uint32_t
+		waiting; // Services that lack an address of the family and may have one of this pool
+};
+
+// The pools in order of choice, each once for each of its families. *list is freed by the caller. Returns their number, -ENOMEM.
+int kube_pools(const struct kube *k, struct kube_pool_use **list);
+
+struct kube_pool_try { // of one Service, for one family that it wants
+	const struct ipam_pool *pool;
+	uint8_t family;
+	const char *why; // it gives none; "" if it would give one
+};
+
+// What each pool has to say to a Service, whether it has an address or not. As kube_pools(); also -ENOENT.
+int kube_pool_tries(const struct kube *k, const char *ns, const char *name,
+		    struct kube_pool_try **list);
 
 // --- node mode: probes ---
 

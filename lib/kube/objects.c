@@ -119,7 +119,8 @@ static bool asks_equal(const struct kube_service *a, const struct kube_service *
 	       same(a->forwarding, b->forwarding) && same(a->scheduler, b->scheduler) &&
 	       same(a->pool, b->pool) && same(a->sharing_key, b->sharing_key) &&
 	       same(a->bad_request, b->bad_request) && same(a->conflict, b->conflict) &&
-	       same(a->selector, b->selector) && labels_equal(a, b) &&
+	       a->shares_widely == b->shares_widely && same(a->selector, b->selector) &&
+	       labels_equal(a, b) &&
 	       addrs_equal(a->cluster_ips, a->n_cluster_ips, b->cluster_ips, b->n_cluster_ips) &&
 	       addrs_equal(a->external_ips, a->n_external_ips, b->external_ips,
 			   b->n_external_ips) &&

@@ -75,6 +75,7 @@ struct kube_service {
 	const char *bad_request; // a requested address that is none, or NULL
 	const char *
 		conflict; // sources of a request, a pool or a sharing key that contradict each other: "A and B differ", or NULL
+	bool shares_widely; // annotation: addresses may be shared with Services of other namespaces
 	const char *selector; // "k=v,k=v" in order of keys; "" without one
 	uint32_t n_ports, n_cluster_ips, n_external_ips, n_ranges, n_status, n_requested;
 	const struct kube_service_port *ports; // (port, protocol) unique

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grants addresses to Services of type LoadBalancer in four passes: status, memory, requests, pools.
+// Grants addresses to one Service after another, in passes: status, memory, requests, pools.
 #include "kube/pick.h"
 
 #include <errno.h>
@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct picker {
-	struct claims *claims;
-	const struct kube_settings *settings;
-	const struct ipam_memory *memory;
-	struct ip_addr (*from)[2]; // for each pool and family: all lower ones are taken
-};
+// Reasons in one word, as conditions carry them.
+#define IN_USE "AlreadyAllocated"
+#define INCOMPATIBLE "AlreadyAllocatedIncompatible"
+#define RESERVED "AddressReserved"
+#define BAD_REQUEST "BadRequest"
+#define NO_POOL "NoPool"
+#define MISMATCH "PoolSelectorMismatch"
+#define EXHAUSTED "OutOfAddresses"
+#define DUAL_STACK "RequireDualStack"
+#define FOLLOWS "WaitsForWriter"
 
 void pick_reason(char reason[160], const char *format, ...) {
 	size_t len = strlen(reason);
@@ -25,6 +29,19 @@ void pick_reason(char reason[160], const char *format, ...) {
 	va_end(args);
 }
 
+__attribute__((format(printf, 3, 4))) static void lack(struct holder *h, const char *code,
+						       const char *format, ...) {
+	char text[160];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	pick_reason(h->why, "%s", text);
+	if (h->code == NULL)
+		h->code = code;
+}
+
 static bool has_family(const struct ip_addr *list, uint32_t n, uint8_t family) {
 	for (uint32_t i = 0; i < n; i++)
 		if (list[i].family == family)
@@ -32,269 +49,529 @@ static bool has_family(const struct ip_addr *list, uint32_t n, uint8_t family) {
 	return false;
 }
 
-// The families of an automatic address: those that the Service names; else those of the addresses that it has or asks for; else those of its
-// cluster IPs; else IPv4, or IPv6 where no pool has IPv4.
-static void choose_families(struct pick *p, const struct kube_settings *settings) {
-	const struct kube_service *s = &p->o->service;
-	bool pool4 = false;
-
-	memcpy(p->families, s->families, sizeof(p->families));
-	if (s->families[0] != 0 || s->n_status > 0 || s->n_requested > 0)
-		return;
-	for (uint32_t i = 0; i < s->n_cluster_ips && i < 2; i++)
-		if (i == 0 || s->cluster_ips[i].family != p->families[0])
-			p->families[i] = s->cluster_ips[i].family;
-	if (p->families[0] != 0)
-		return;
-	for (uint32_t i = 0; i < settings->n_pools; i++)
-		pool4 |= settings->pools[i].auto_assign &&
-			 ipam_pool_has_family(&settings->pools[i], 4);
-	p->families[0] = pool4 || settings->n_pools == 0 ? 4 : 6;
-}
-
-static int hold(struct picker *k, struct pick *p, const struct ip_addr *a) {
-	for (uint32_t i = 0; i < p->n_granted; i++)
-		if (ip_addr_eq(&p->granted[i], a))
-			return 0;
-	if (claims_hold(k->claims, a, p->o) < 0)
-		return -ENOMEM;
-	p->granted[p->n_granted++] = *a;
-	return 0;
-}
-
-// Grant an address that the Service names, or say why not.
-static int grant(struct picker *k, struct pick *p, const struct ip_addr *a) {
-	const char *why = claims_reserved(k->claims, a);
-	const struct kube_object *other = claims_conflict(k->claims, a, p->o);
-	char text[IP_ADDR_STR];
-
-	ip_addr_format(a, text);
-	if (why != NULL)
-		pick_reason(p->plan->reason, "address %s is the appliance's own (%s)", text, why);
-	else if (!ip_addr_is_usable(a))
-		pick_reason(p->plan->reason, "address %s can't be served", text);
-	else if (other != NULL)
-		pick_reason(p->plan->reason, "address %s is in use by %s/%s", text, other->meta.ns,
-			    other->meta.name);
-	else
-		return hold(k, p, a);
-	return 0;
-}
-
-static int grant_status(struct picker *k, struct pick *p) {
-	const struct kube_service *s = &p->o->service;
-	int ret = 0;
-
-	for (uint32_t i = 0; i < s->n_status && ret == 0; i++)
-		ret = grant(k, p, &s->status[i]);
-	return ret;
-}
-
-static const struct ipam_pool *pool_by_name(const struct kube_settings *s, const char *name) {
-	for (uint32_t i = 0; i < s->n_pools; i++)
-		if (strcmp(s->pools[i].name, name) == 0)
-			return &s->pools[i];
-	return NULL;
-}
-
-static bool in_any_pool(const struct kube_settings *s, const struct ip_addr *a) {
-	for (uint32_t i = 0; i < s->n_pools; i++)
-		if (ipam_pool_contains(&s->pools[i], a))
+static bool has_addr(const struct ip_addr *list, uint32_t n, const struct ip_addr *a) {
+	for (uint32_t i = 0; i < n; i++)
+		if (ip_addr_eq(&list[i], a))
 			return true;
 	return false;
 }
 
-// An address was named for this family, whether it was granted or not: no automatic one then.
-static bool is_explicit(const struct kube_service *s, uint8_t family) {
-	return has_family(s->status, s->n_status, family) ||
-	       has_family(s->requested, s->n_requested, family) || s->bad_request != NULL ||
-	       s->conflict != NULL;
+static struct held *find_held(const struct holder *h, const struct ip_addr *a) {
+	for (uint32_t i = 0; i < h->n_held; i++)
+		if (ip_addr_eq(&h->held[i].addr, a))
+			return &h->held[i];
+	return NULL;
 }
 
-// A remembered address stays with its Service, also when its pool has shrunk, until the Service names another pool.
-static bool memory_fits(const struct picker *k, const struct pick *p, const struct ipam_entry *e) {
-	const char *wanted = p->o->service.pool;
+static const struct held *held_of(const struct holder *h, uint8_t family) {
+	for (uint32_t i = 0; i < h->n_held; i++)
+		if (h->held[i].addr.family == family)
+			return &h->held[i];
+	return NULL;
+}
+
+// Status is what somebody else wants, not what we wrote: it binds.
+static bool status_binds(const struct picker *k) {
+	return !k->settings->durable || k->settings->follower;
+}
+
+// The families of an automatic address: those that the Service names; else those of the addresses that it has or asks for; else those of its
+// cluster IPs; else IPv4, or IPv6 where no pool has IPv4.
+static void choose_families(const struct picker *k, struct holder *h) {
+	const struct kube_service *s = &h->o->service;
 	const struct ipam_pool *pool;
+	bool pool4 = false;
 
-	if (claims_reserved(k->claims, &e->addr) != NULL ||
-	    claims_conflict(k->claims, &e->addr, p->o) != NULL)
-		return false;
-	if (wanted == NULL || strcmp(wanted, e->pool) == 0)
-		return true;
-	pool = pool_by_name(k->settings, wanted);
-	return pool != NULL && ipam_pool_contains(pool, &e->addr);
+	memcpy(h->families, s->families, sizeof(h->families));
+	if (s->families[0] != 0 || s->n_status > 0 || s->n_requested > 0)
+		return;
+	for (uint32_t i = 0; i < s->n_cluster_ips && i < 2; i++)
+		if (i == 0 || s->cluster_ips[i].family != h->families[0])
+			h->families[i] = s->cluster_ips[i].family;
+	if (h->families[0] != 0)
+		return;
+	for (uint32_t i = 0; (pool = pools_nth(k->pools, i)) != NULL; i++)
+		pool4 |= pool->auto_assign && ipam_pool_has_family(pool, 4);
+	h->families[0] = pool4 || k->settings->n_pools == 0 ? 4 : 6;
 }
 
-static int grant_remembered(struct picker *k, struct pick *p) {
-	for (int i = 0; i < 2; i++) {
-		uint8_t family = p->families[i];
-		const struct ipam_entry *e;
+static bool wants_family(const struct holder *h, uint8_t family) {
+	return h->families[0] == 0 || family == h->families[0] || family == h->families[1];
+}
 
-		if (family == 0 || is_explicit(&p->o->service, family))
-			continue;
-		e = ipam_memory_find(k->memory, p->o->meta.ns, p->o->meta.name, family);
-		if (e == NULL || !memory_fits(k, p, e))
-			continue;
-		if (hold(k, p, &e->addr) < 0)
+// --- holding and letting go ---
+
+static void fill_entry(struct ipam_entry *e, const char *ns, const char *name,
+		       const struct held *held) {
+	*e = (struct ipam_entry){.addr = held->addr};
+	snprintf(e->ns, sizeof(e->ns), "%s", ns);
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	memcpy(e->pool, held->pool, sizeof(e->pool));
+}
+
+static int hold(struct picker *k, struct holder *h, const struct ip_addr *a,
+		enum held_origin origin, const struct ipam_pool *pool) {
+	struct held *held = find_held(h, a), *grown;
+
+	if (pool == NULL)
+		pool = pools_of(k->pools, a);
+	if (held == NULL) {
+		if (h->n_held == h->room) {
+			grown = realloc(h->held, (h->room + 2) * sizeof(*grown));
+			if (grown == NULL)
+				return -ENOMEM;
+			h->held = grown;
+			h->room += 2;
+		}
+		if (claims_hold(k->claims, a, h) < 0)
 			return -ENOMEM;
-		p->given[i] = *e;
+		held = &h->held[h->n_held++];
+		*held = (struct held){.addr = *a};
+		if (pool != NULL)
+			memcpy(held->pool, pool->name, sizeof(held->pool));
+		ipam_memory_reuse(k->memory, a);
+		// Who waits may share with him.
+		k->freed |= h->o->service.sharing_key != NULL;
+	}
+	held->origin = origin;
+	return 0;
+}
+
+// The address is free again, unless others share it.
+static int give_back(struct picker *k, struct holder *h, uint32_t i) {
+	struct held held = h->held[i];
+	struct ipam_entry e;
+
+	h->held[i] = h->held[--h->n_held];
+	claims_release(k->claims, &held.addr, h);
+	k->freed = true;
+	pools_freed(k->pools, &held.addr);
+	if (!k->settings->durable || claims_is_taken(k->claims, &held.addr))
+		return 0;
+	fill_entry(&e, h->ns, h->name, &held);
+	return ipam_memory_release(k->memory, &e);
+}
+
+// While objects are missing, what was given to them stays remembered as theirs.
+static int give_back_all(struct picker *k, struct holder *h) {
+	bool is_missing = h->o == NULL && !k->complete;
+	int ret = 0;
+
+	while (h->n_held > 0 && ret == 0) {
+		if (is_missing)
+			claims_release(k->claims, &h->held[--h->n_held].addr, h);
+		else
+			ret = give_back(k, h, h->n_held - 1);
+	}
+	return ret;
+}
+
+static bool is_due(const struct picker *k, const struct holder *h, const struct held *held) {
+	const struct kube_service *s = &h->o->service;
+	bool in_status = has_addr(s->status, s->n_status, &held->addr);
+
+	if (held->origin == HELD_STATUS && status_binds(k) && !in_status)
+		return false;
+	// One that was given but not written when the office went to another appliance.
+	if (k->settings->follower && !in_status &&
+	    !has_addr(s->requested, s->n_requested, &held->addr))
+		return false;
+	if (!wants_family(h, held->addr.family) &&
+	    (k->settings->durable || held->origin != HELD_STATUS))
+		return false;
+	return claims_conflict(k->claims, &held->addr, h) == NULL;
+}
+
+int pick_let_go(struct picker *k, struct holder *h) {
+	int ret = 0;
+
+	if (h->o == NULL || !h->asks || strcmp(h->uid, h->o->meta.uid) != 0)
+		ret = give_back_all(k, h);
+	if (h->o == NULL || ret < 0)
+		return ret;
+	snprintf(h->uid, sizeof(h->uid), "%s", h->o->meta.uid);
+	choose_families(k, h);
+	for (uint32_t i = h->n_held; i > 0 && ret == 0; i--) {
+		if (!is_due(k, h, &h->held[i - 1]))
+			ret = give_back(k, h, i - 1);
+		else if (h->o->service.sharing_key != NULL)
+			claims_share(k->claims, &h->held[i - 1].addr);
+	}
+	// Its ports, its key or its selector may be such now that others can share with it.
+	k->freed |= h->n_held > 0 && h->o->service.sharing_key != NULL;
+	return ret;
+}
+
+// A named address takes the place of those of its family that were not named so.
+static int replace_others(struct picker *k, struct holder *h, const struct ip_addr *by,
+			  enum held_origin origin) {
+	int ret = 0;
+
+	for (uint32_t i = h->n_held; i > 0 && ret == 0; i--) {
+		const struct held *held = &h->held[i - 1];
+
+		if (held->addr.family == by->family && !ip_addr_eq(&held->addr, by) &&
+		    (origin != HELD_STATUS || held->origin != HELD_STATUS))
+			ret = give_back(k, h, i - 1);
+	}
+	return ret;
+}
+
+// --- passes ---
+
+static void refuse_reserved(struct holder *h, const struct ip_addr *a, const char *why) {
+	char text[IP_ADDR_STR];
+
+	ip_addr_format(a, text);
+	if (strncmp(why, "node ", 5) == 0)
+		lack(h, RESERVED, "address %s is one of %s", text, why);
+	else
+		lack(h, RESERVED, "address %s is the appliance's own (%s)", text, why);
+}
+
+int pick_begin(struct picker *k, struct holder *h) {
+	h->code = NULL;
+	h->why[0] = 0;
+	h->lost[0] = h->lost[1] = false;
+	for (uint32_t i = 0; i < h->n_held; i++) {
+		const char *why = claims_reserved(k->claims, &h->held[i].addr);
+
+		if (why != NULL)
+			refuse_reserved(h, &h->held[i].addr, why);
 	}
 	return 0;
 }
 
+static bool may_have(const struct picker *k, const struct holder *h, const struct ip_addr *a) {
+	return claims_reserved(k->claims, a) == NULL && ip_addr_is_usable(a) &&
+	       claims_conflict(k->claims, a, h) == NULL;
+}
+
+// Whether h may have an address that it names; the reason is noted.
+static bool is_to_be_had(struct picker *k, struct holder *h, const struct ip_addr *a) {
+	const char *why = claims_reserved(k->claims, a);
+	const struct holder *other = claims_conflict(k->claims, a, h);
+	char text[IP_ADDR_STR];
+
+	ip_addr_format(a, text);
+	if (why != NULL) {
+		refuse_reserved(h, a, why);
+	} else if (!ip_addr_is_usable(a)) {
+		lack(h, BAD_REQUEST, "address %s can't be served", text);
+	} else if (other != NULL) {
+		lack(h,
+		     h->o->service.sharing_key != NULL && other->o->service.sharing_key != NULL
+			     ? INCOMPATIBLE
+			     : IN_USE,
+		     "address %s is in use by %s/%s", text, other->o->meta.ns, other->o->meta.name);
+	} else {
+		return true;
+	}
+	return false;
+}
+
+// Where status is ours to write: it counts only for what was not given yet, and a request goes before one that is lost.
+static bool is_settled(const struct picker *k, const struct holder *h, const struct ip_addr *a) {
+	const struct kube_service *s = &h->o->service;
+
+	return !status_binds(k) &&
+	       (!wants_family(h, a->family) || held_of(h, a->family) != NULL ||
+		(has_family(s->requested, s->n_requested, a->family) && !may_have(k, h, a)));
+}
+
+int pick_status(struct picker *k, struct holder *h) {
+	const struct kube_service *s = &h->o->service;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < s->n_status && ret == 0; i++) {
+		const struct ip_addr *a = &s->status[i];
+
+		if (is_settled(k, h, a))
+			continue;
+		if (find_held(h, a) == NULL && !is_to_be_had(k, h, a)) {
+			h->lost[a->family == 6] = true;
+			continue;
+		}
+		ret = hold(k, h, a, HELD_STATUS, NULL);
+		if (ret == 0 && status_binds(k))
+			ret = replace_others(k, h, a, HELD_STATUS);
+	}
+	return ret;
+}
+
+// An address was named for this family, whether it can be had or not: no automatic one then.
+static bool is_named(const struct picker *k, const struct holder *h, uint8_t family) {
+	const struct kube_service *s = &h->o->service;
+
+	return (status_binds(k) && has_family(s->status, s->n_status, family)) ||
+	       has_family(s->requested, s->n_requested, family) || s->bad_request != NULL ||
+	       s->conflict != NULL || h->lost[family == 6];
+}
+
+// A remembered address stays with its Service, also when its pool has shrunk, until the Service names another pool.
+static bool memory_fits(const struct picker *k, const struct holder *h,
+			const struct ipam_entry *e) {
+	const char *wanted = h->o->service.pool;
+	const struct ipam_pool *pool;
+
+	if (claims_reserved(k->claims, &e->addr) != NULL ||
+	    claims_conflict(k->claims, &e->addr, h) != NULL)
+		return false;
+	if (wanted == NULL || strcmp(wanted, e->pool) == 0)
+		return true;
+	pool = pools_find(k->pools, wanted);
+	return pool != NULL && ipam_pool_contains(pool, &e->addr);
+}
+
+// What the Service gave back shortly ago, if a pool would still give it.
+static const struct ipam_entry *find_released(const struct picker *k, const struct holder *h,
+					      uint8_t family) {
+	const struct ipam_entry *e = ipam_memory_find_released(k->memory, h->o->meta.ns,
+							       h->o->meta.name, family);
+	const struct ipam_pool *pool = e != NULL ? pools_of(k->pools, &e->addr) : NULL;
+
+	return pool != NULL && pools_misfit(pool, h->o, family) == NULL ? e : NULL;
+}
+
+int pick_remembered(struct picker *k, struct holder *h) {
+	for (int i = 0; i < 2 && !k->settings->follower; i++) {
+		uint8_t family = h->families[i];
+		const struct ipam_entry *e;
+		struct ip_addr a;
+
+		if (family == 0 || is_named(k, h, family) || held_of(h, family) != NULL)
+			continue;
+		e = ipam_memory_find(k->memory, h->o->meta.ns, h->o->meta.name, family);
+		if (e == NULL)
+			e = find_released(k, h, family);
+		if (e == NULL || !memory_fits(k, h, e))
+			continue;
+		a = e->addr; // a released one ends to be one when it is held
+		if (hold(k, h, &a, HELD_GIVEN, pools_find(k->pools, e->pool)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool in_usable_pool(const struct picker *k, const struct holder *h,
+			   const struct ip_addr *a) {
+	const char *wanted = h->o->service.pool;
+	const struct ipam_pool *pool;
+
+	if (wanted == NULL && k->settings->n_pools == 0)
+		return true;
+	for (uint32_t i = 0; (pool = pools_nth(k->pools, i)) != NULL; i++)
+		if ((wanted == NULL || strcmp(wanted, pool->name) == 0) &&
+		    pools_admit(pool, h->o) && ipam_pool_contains(pool, a))
+			return true;
+	return false;
+}
+
 // NULL: the request may be tried.
-static const char *request_fault(const struct picker *k, const struct pick *p, uint32_t i) {
-	const struct kube_service *s = &p->o->service;
+static const char *request_fault(const struct picker *k, const struct holder *h, uint32_t i) {
+	const struct kube_service *s = &h->o->service;
 	const struct ip_addr *a = &s->requested[i];
-	const struct ipam_pool *pool = s->pool != NULL ? pool_by_name(k->settings, s->pool) : NULL;
 
 	if (has_family(s->requested, i, a->family))
 		return "is a second one of its family";
 	if (s->families[0] != 0 && a->family != s->families[0] && a->family != s->families[1])
 		return "is not of the Service's ipFamilies";
-	if (s->pool != NULL ? pool == NULL || !ipam_pool_contains(pool, a)
-			    : k->settings->n_pools > 0 && !in_any_pool(k->settings, a))
-		return "is in no pool that the Service may use";
-	return NULL;
+	return in_usable_pool(k, h, a) ? NULL : "is in no pool that the Service may use";
 }
 
-static int grant_requested(struct picker *k, struct pick *p) {
-	const struct kube_service *s = &p->o->service;
+static int request(struct picker *k, struct holder *h, uint32_t i) {
+	const struct ip_addr *a = &h->o->service.requested[i];
+	struct held *held = find_held(h, a);
+	const char *fault = request_fault(k, h, i);
+	char text[IP_ADDR_STR];
+	int ret;
+
+	if (held != NULL && fault == NULL)
+		held->origin = HELD_REQUESTED;
+	if (held != NULL)
+		return 0; // a pool that shrinks keeps what is in use
+	if (fault != NULL)
+		lack(h, BAD_REQUEST, "requested address %s %s", ip_addr_format(a, text), fault);
+	if (fault != NULL || !is_to_be_had(k, h, a))
+		return 0;
+	ret = hold(k, h, a, HELD_REQUESTED, NULL);
+	return ret == 0 ? replace_others(k, h, a, HELD_REQUESTED) : ret;
+}
+
+int pick_requested(struct picker *k, struct holder *h) {
+	const struct kube_service *s = &h->o->service;
+	int ret = 0;
 
 	if (s->bad_request != NULL)
-		pick_reason(p->plan->reason, "requested address \"%.60s\" is no IP address",
-			    s->bad_request);
+		lack(h, BAD_REQUEST, "requested address \"%.60s\" is no IP address",
+		     s->bad_request);
 	if (s->conflict != NULL)
-		pick_reason(p->plan->reason, "%s", s->conflict);
+		lack(h, BAD_REQUEST, "%s", s->conflict);
 	if (s->bad_request != NULL || s->conflict != NULL)
 		return 0;
-	for (uint32_t i = 0; i < s->n_requested; i++) {
-		const char *fault = request_fault(k, p, i);
-		char text[IP_ADDR_STR];
-		int ret = 0;
+	for (uint32_t i = 0; i < s->n_requested && ret == 0; i++)
+		if (!status_binds(k) || !has_family(s->status, s->n_status, s->requested[i].family))
+			ret = request(k, h, i);
+	return ret;
+}
 
-		if (has_family(s->status, s->n_status, s->requested[i].family))
-			continue;
-		if (fault != NULL)
-			pick_reason(p->plan->reason, "requested address %s %s",
-				    ip_addr_format(&s->requested[i], text), fault);
-		else
-			ret = grant(k, p, &s->requested[i]);
-		if (ret < 0)
-			return ret;
+// Why no pool gives an address of that family.
+static void lack_address(const struct picker *k, struct holder *h, uint8_t family) {
+	const char *wanted = h->o->service.pool;
+	const struct ipam_pool *pool;
+	bool fits = false, refuses = false;
+
+	for (uint32_t i = 0; (pool = pools_nth(k->pools, i)) != NULL; i++) {
+		fits |= pools_misfit(pool, h->o, family) == NULL;
+		refuses |= (wanted != NULL ? strcmp(wanted, pool->name) == 0 : pool->auto_assign) &&
+			   ipam_pool_has_family(pool, family) && !pools_admit(pool, h->o);
 	}
-	return 0;
+	if (wanted != NULL && pools_find(k->pools, wanted) == NULL)
+		lack(h, NO_POOL, "no address pool is named \"%.60s\"", wanted);
+	else if (fits)
+		lack(h, EXHAUSTED, "no IPv%u address is free in the pools", family);
+	else if (refuses)
+		lack(h, MISMATCH, "no address pool with IPv%u addresses selects the Service",
+		     family);
+	else
+		lack(h, NO_POOL, "no address pool gives IPv%u addresses", family);
 }
 
-static bool is_taken(void *arg, const struct ip_addr *a) {
-	return claims_is_taken(arg, a) || !ip_addr_is_usable(a);
+// The pool of the other family's address, where this family's should come from, too: of a Service that prefers to have both, and that has waited for
+// this one. NULL: any.
+static const struct ipam_pool *sister_pool(const struct picker *k, const struct holder *h,
+					   uint8_t family) {
+	const struct held *other = held_of(h, family == 4 ? 6 : 4);
+	const struct ipam_pool *pool;
+
+	if (!k->settings->durable || other == NULL ||
+	    h->o->service.family_policy == KUBE_REQUIRE_DUAL_STACK)
+		return NULL;
+	pool = pools_find(k->pools, other->pool);
+	return pool != NULL && pools_misfit(pool, h->o, family) == NULL ? pool : NULL;
 }
 
-static bool pool_holds(const void *pool, const struct ip_addr *a) {
-	return ipam_pool_contains(pool, a);
-}
-
-// The lowest address of one pool that is free, or that the Service may share.
-static bool pick_in_pool(struct picker *k, struct pick *p, uint32_t pool, uint8_t family,
-			 struct ip_addr *out) {
-	const struct ipam_pool *pools = k->settings->pools;
-	struct ip_addr *from = &k->from[pool][family == 6], shared;
-	const char *key = p->o->service.sharing_key;
-	bool found = ipam_lowest(out, &pools[pool], family, from->family != 0 ? from : NULL,
-				 is_taken, k->claims);
-
-	if (found)
-		*from = *out;
-	if (key == NULL || key[0] == 0 ||
-	    !claims_lowest_shareable(k->claims, &shared, family, p->o, pool_holds, &pools[pool]))
-		return found;
-	if (!found || ip_addr_cmp(&shared, out) < 0)
-		*out = shared;
-	return true;
-}
-
-static bool may_use(const struct pick *p, const struct ipam_pool *pool) {
-	const char *wanted = p->o->service.pool;
-
-	return wanted != NULL ? strcmp(wanted, pool->name) == 0 : pool->auto_assign;
-}
-
-static int grant_automatic(struct picker *k, struct pick *p, int i) {
-	const struct kube_settings *s = k->settings;
-	uint8_t family = p->families[i];
-	bool fitting = false;
+static int give(struct picker *k, struct holder *h, uint8_t family) {
+	const struct ipam_pool *pool, *sister = sister_pool(k, h, family);
 	struct ip_addr a;
 
-	for (uint32_t pool = 0; pool < s->n_pools; pool++) {
-		if (!may_use(p, &s->pools[pool]) || !ipam_pool_has_family(&s->pools[pool], family))
+	for (uint32_t i = 0; (pool = pools_nth(k->pools, i)) != NULL; i++) {
+		if ((sister != NULL && pool != sister) || pools_misfit(pool, h->o, family) != NULL)
 			continue;
-		fitting = true;
-		if (!pick_in_pool(k, p, pool, family, &a))
+		if (!pools_next(k->pools, pool, family, h, &a))
 			continue;
-		snprintf(p->given[i].ns, sizeof(p->given[i].ns), "%s", p->o->meta.ns);
-		snprintf(p->given[i].name, sizeof(p->given[i].name), "%s", p->o->meta.name);
-		memcpy(p->given[i].pool, s->pools[pool].name, sizeof(p->given[i].pool));
-		p->given[i].addr = a;
-		return hold(k, p, &a);
+		return hold(k, h, &a, HELD_GIVEN, pool);
 	}
-	if (p->o->service.pool != NULL && pool_by_name(s, p->o->service.pool) == NULL)
-		pick_reason(p->plan->reason, "no address pool is named \"%.60s\"",
-			    p->o->service.pool);
-	else if (fitting)
-		pick_reason(p->plan->reason, "no IPv%u address is free in the pools", family);
-	else
-		pick_reason(p->plan->reason, "no address pool gives IPv%u addresses", family);
+	lack_address(k, h, family);
 	return 0;
 }
 
-static int grant_missing(struct picker *k, struct pick *p) {
-	const struct kube_service *s = &p->o->service;
+// The Service names another pool than the one that its address is of: it moves, once that one has an address.
+static int move(struct picker *k, struct holder *h, const struct held *held) {
+	const char *wanted = h->o->service.pool;
+	uint8_t family = held->addr.family;
+	const struct ipam_pool *pool = wanted != NULL ? pools_find(k->pools, wanted) : NULL;
+	struct ip_addr a;
+	int ret;
+
+	if (wanted == NULL || held->pool[0] == 0 || strcmp(wanted, held->pool) == 0 ||
+	    (pool != NULL && ipam_pool_contains(pool, &held->addr)))
+		return 0;
+	if (pool == NULL || pools_misfit(pool, h->o, family) != NULL ||
+	    !pools_next(k->pools, pool, family, h, &a)) {
+		lack_address(k, h, family);
+		return 0;
+	}
+	ret = hold(k, h, &a, HELD_GIVEN, pool);
+	return ret == 0 ? replace_others(k, h, &a, HELD_GIVEN) : ret;
+}
+
+int pick_automatic(struct picker *k, struct holder *h) {
+	const struct kube_service *s = &h->o->service;
 	int ret = 0;
 
-	for (int i = 0; i < 2 && ret == 0; i++)
-		if (p->families[i] != 0 && !is_explicit(s, p->families[i]) &&
-		    p->given[i].addr.family == 0)
-			ret = grant_automatic(k, p, i);
-	if (s->family_policy == KUBE_REQUIRE_DUAL_STACK && p->n_granted > 0 &&
-	    !(has_family(p->granted, p->n_granted, 4) && has_family(p->granted, p->n_granted, 6))) {
-		p->forfeits = true;
-		pick_reason(p->plan->reason, "RequireDualStack needs an address of both families");
+	for (int i = 0; i < 2 && ret == 0; i++) {
+		uint8_t family = h->families[i];
+		const struct held *held = family != 0 ? held_of(h, family) : NULL;
+
+		if (family == 0 || is_named(k, h, family))
+			continue;
+		if (k->settings->follower && held == NULL)
+			lack(h, FOLLOWS, "waits for the appliance that writes status");
+		else if (!k->settings->follower)
+			ret = held != NULL ? move(k, h, held) : give(k, h, family);
 	}
+	h->forfeits = s->family_policy == KUBE_REQUIRE_DUAL_STACK && h->n_held > 0 &&
+		      (held_of(h, 4) == NULL || held_of(h, 6) == NULL);
+	if (h->forfeits)
+		lack(h, DUAL_STACK, "RequireDualStack needs an address of both families");
 	return ret;
 }
 
-static int run_passes(struct picker *k, struct pick *picks, uint32_t n) {
-	static int (*const passes[])(struct picker *,
-				     struct pick *) = {grant_status, grant_remembered,
-						       grant_requested, grant_missing};
+// --- the result ---
 
-	for (size_t pass = 0; pass < sizeof(passes) / sizeof(passes[0]); pass++)
-		for (uint32_t i = 0; i < n; i++)
-			if (picks[i].asks && passes[pass](k, &picks[i]) < 0)
-				return -ENOMEM;
+static void add_shown(const struct picker *k, struct holder *h, uint8_t family) {
+	for (uint32_t i = 0; i < h->n_held; i++) {
+		const struct ip_addr *a = &h->held[i].addr;
+		const struct ipam_pool *pool = pools_of(k->pools, a);
+
+		if (a->family != family || claims_reserved(k->claims, a) != NULL || h->forfeits)
+			continue;
+		h->modes[h->n_addrs] = pool != NULL && pool->proxy ? KUBE_IP_MODE_PROXY
+								   : KUBE_IP_MODE_VIP;
+		h->addrs[h->n_addrs++] = *a;
+	}
+}
+
+static int show(const struct picker *k, struct holder *h) {
+	uint8_t first = h->families[0] != 0 ? h->families[0] : 4;
+
+	if (h->addrs_room < h->n_held) {
+		struct ip_addr *addrs = realloc(h->addrs, h->n_held * sizeof(*addrs));
+		uint8_t *modes;
+
+		if (addrs == NULL)
+			return -ENOMEM;
+		h->addrs = addrs;
+		modes = realloc(h->modes, h->n_held);
+		if (modes == NULL)
+			return -ENOMEM;
+		h->modes = modes;
+		h->addrs_room = h->n_held;
+	}
+	h->n_addrs = 0;
+	add_shown(k, h, first);
+	add_shown(k, h, first == 4 ? 6 : 4);
 	return 0;
 }
 
-int pick_addresses(struct pick *picks, uint32_t n, struct claims *claims,
-		   const struct kube_settings *settings, const struct ipam_memory *memory) {
-	struct picker k = {.claims = claims, .settings = settings, .memory = memory};
-	int ret = 0;
+// What is to be remembered of a family: automatic addresses; where status is ours, also what was found there.
+static int remember(struct picker *k, const struct holder *h, uint8_t family) {
+	const struct held *held = held_of(h, family);
+	struct ipam_entry e;
 
-	k.from = calloc(settings->n_pools + 1, sizeof(*k.from));
-	if (k.from == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n && ret == 0; i++) {
-		const struct kube_service *s = &picks[i].o->service;
-
-		choose_families(&picks[i], settings);
-		if (!picks[i].asks)
-			continue;
-		picks[i].granted = calloc(s->n_status + s->n_requested + 2,
-					  sizeof(*picks[i].granted));
-		ret = picks[i].granted == NULL ? -ENOMEM : 0;
+	if (held == NULL || held->origin == HELD_REQUESTED ||
+	    (held->origin == HELD_STATUS && !k->settings->durable)) {
+		if (h->o != NULL || k->complete)
+			ipam_memory_remove(k->memory, h->ns, h->name, family);
+		return 0;
 	}
+	fill_entry(&e, h->ns, h->name, held);
+	return ipam_memory_put(k->memory, &e) < 0 ? -ENOMEM : 0;
+}
+
+int pick_end(struct picker *k, struct holder *h) {
+	int ret = show(k, h);
+
 	if (ret == 0)
-		ret = run_passes(&k, picks, n);
-	free(k.from);
-	return ret;
+		ret = remember(k, h, 4);
+	return ret == 0 ? remember(k, h, 6) : ret;
+}
+
+void pick_free(struct holder *h) {
+	free(h->held);
+	free(h->named);
+	free(h->places);
+	free(h->addrs);
+	free(h->modes);
 }

@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The addresses of type LoadBalancer: what each Service is granted. A part of kube_resolve().
+// The addresses of type LoadBalancer: what one Service keeps, what it is granted, or why it waits. The law is in kube/resolve.h.
 #ifndef SLUICE_KUBE_PICK_H
 #define SLUICE_KUBE_PICK_H
 
 #include "kube/claims.h"
+#include "kube/pools.h"
 #include "kube/resolve.h"
 
-struct pick { // one Service on its way through the passes
-	const struct kube_object *o;
-	struct kube_plan *plan;
-	bool asks;     // type LoadBalancer and of our class
-	bool forfeits; // RequireDualStack without both families: holds, but isn't served
-	uint8_t families
-		[2]; // to be granted automatically unless something explicit is there; 0: none
-	uint32_t n_granted;
-	struct ip_addr *granted;    // room for every status and requested address and two more
-	struct ipam_entry given[2]; // automatic ones, to be remembered; addr.family 0: none
+struct picker {
+	const struct kube_settings *settings;
+	struct ipam_memory *memory;
+	struct claims *claims;
+	struct pools *pools;
+	bool complete; // what is not there is gone
+	bool freed;    // set when an address came back that somebody may wait for
 };
 
 // Add to a reason, after "; " when there is one already; what doesn't fit is cut.
 __attribute__((format(printf, 2, 3))) void pick_reason(char reason[160], const char *format, ...);
 
-// picks[] in order of age. Errors: -ENOMEM.
-int pick_addresses(struct pick *picks, uint32_t n, struct claims *claims,
-		   const struct kube_settings *settings, const struct ipam_memory *memory);
+// After a change of the Service: give back what it no longer has a right to. h->o is the new object, or NULL. Errors: -ENOMEM.
+int pick_let_go(struct picker *k, struct holder *h);
+
+// The passes. Each goes over all Services that may lack something before the next begins. Errors: -ENOMEM; all may be repeated.
+int pick_begin(struct picker *k, struct holder *h);
+int pick_status(struct picker *k, struct holder *h);
+int pick_remembered(struct picker *k, struct holder *h);
+int pick_requested(struct picker *k, struct holder *h);
+int pick_automatic(struct picker *k, struct holder *h);
+int pick_end(struct picker *k, struct holder *h); // what kube_grant() shows; the memory
+
+void pick_free(struct holder *h); // its arrays
 
 #endif

@@ -111,7 +111,8 @@ static bool is_news(const struct kube_health *a, const struct kube_health *b) {
 
 static void touch_users_of_proxies(struct kube *k) {
 	for (struct unit *u = k->units; u != NULL; u = u->hh.next)
-		u->judged |= unit_in_node_mode(u) && !kube_has_own_probe(&u->service->service);
+		if (unit_in_node_mode(u) && !kube_has_own_probe(&u->service->service))
+			unit_judge(k, u);
 }
 
 int kube_set_node_health(struct kube *k, const char *node, const char *ns, const char *name,
@@ -133,7 +134,7 @@ int kube_set_node_health(struct kube *k, const char *node, const char *ns, const
 	}
 	HASH_FIND_STR(k->units, key, u);
 	if (u != NULL)
-		u->judged = true;
+		unit_judge(k, u);
 	return 1;
 }
 

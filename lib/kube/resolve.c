@@ -1,408 +1,660 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plan of every Service: how it is carried, where it accepts traffic, or why it does not.
+// One run: what changed lets go, what lacks is granted, what differs is planned.
 #include "kube/resolve.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kube/frontends.h"
 #include "kube/pick.h"
 
-#define LATER "not supported by this version: "
+#define ROUNDS 4 // of granting, while each gives something back: more wait for the next run
 
-void kube_plan_fini(struct kube_plan *p) {
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		free(p->ports[i].frontends);
-	free(p->ports);
-	memset(p, 0, sizeof(*p));
-}
+enum { WORK_LISTED = 1, WORK_PLACES = 2 };
 
-bool kube_plan_equal(const struct kube_plan *a, const struct kube_plan *b) {
-	if (a->target != b->target || a->mode != b->mode || a->n_ports != b->n_ports ||
-	    strcmp(a->reason, b->reason) != 0)
-		return false;
-	for (uint32_t i = 0; i < a->n_ports; i++) {
-		const struct kube_plan_port *p = &a->ports[i], *q = &b->ports[i];
-
-		if (p->n_frontends != q->n_frontends || strcmp(p->reason, q->reason) != 0 ||
-		    (p->n_frontends > 0 && memcmp(p->frontends, q->frontends,
-						  p->n_frontends * sizeof(*p->frontends)) != 0))
-			return false;
-	}
-	return true;
-}
-
-// An annotation's value among those of today (their index) or of later; else the Service gets a reason. -1: not served.
-static int choose(struct kube_plan *p, const char *name, const char *value,
-		  const char *const *today, const char *const *later, int otherwise) {
-	if (value == NULL)
-		return otherwise;
-	for (int i = 0; today[i] != NULL; i++)
-		if (strcmp(value, today[i]) == 0)
-			return i;
-	for (int i = 0; later[i] != NULL; i++)
-		if (strcmp(value, later[i]) == 0) {
-			pick_reason(p->reason, LATER "annotation sluice.dev/%s: %s", name, value);
-			return -1;
-		}
-	pick_reason(p->reason, "annotation sluice.dev/%s: unknown value \"%.40s\"", name, value);
-	return -1;
-}
-
-// How the Service is carried. False: not at all, and the plan's reason says why.
-static bool choose_carriage(struct kube_plan *p, const struct kube_service *s,
-			    const struct kube_settings *settings) {
-	static const char *const none[] = {NULL}, *const targets[] = {"pod", "node", NULL};
-	static const char *const modes[] = {"fullnat", "dnat", "dsr", NULL},
-				 *const later_modes[] = {"ipip", "gue", NULL};
-	static const char *const schedulers[] = {"maglev", NULL};
-	static const char *const later_schedulers[] = {"rr", "wrr", "lc", "wlc", "sed",
-						       "nq", "sh",  "dh", NULL};
-	int target, mode, scheduler;
-
-	p->target = settings->target;
-	p->mode = settings->forwarding;
-	if (s->type == KUBE_EXTERNAL_NAME)
-		pick_reason(p->reason, "type ExternalName is not served");
-	else if (s->headless)
-		pick_reason(p->reason, "headless Services are not served");
-	else if (s->other_proxy)
-		pick_reason(
-			p->reason,
-			"label service.kubernetes.io/service-proxy-name gives it to another proxy");
-	if (p->reason[0] != 0)
-		return false;
-	target = choose(p, "target", s->target, targets, none, settings->target);
-	mode = choose(p, "forwarding", s->forwarding, modes, later_modes, settings->forwarding);
-	scheduler = choose(p, "scheduler", s->scheduler, schedulers, later_schedulers,
-			   MODEL_MAGLEV);
-	if (target < 0 || mode < 0 || scheduler < 0)
-		return false;
-	p->target = (enum kube_target)target;
-	p->mode = (enum model_mode)mode;
-	return true;
-}
-
-static bool class_is_ours(const struct kube_service *s, const struct kube_settings *settings) {
-	const char *ours = settings->lb_class != NULL ? settings->lb_class : "";
-
-	return strcmp(s->lb_class != NULL ? s->lb_class : "", ours) == 0;
-}
-
-static bool is_allowed_external(const struct kube_settings *s, const struct ip_addr *a) {
-	for (uint32_t i = 0; i < s->n_external_ips; i++)
-		if (ip_prefix_contains(&s->external_ips[i], a))
-			return true;
-	return false;
-}
-
-// Keep from automatic choice what is the appliance's own or named by a Service in another way.
-static int avoid_named(struct claims *c, const struct kube_service *s,
-		       const struct kube_settings *settings) {
-	int ret = 0;
-
-	for (uint32_t i = 0; i < s->n_external_ips && ret == 0; i++)
-		if (is_allowed_external(settings, &s->external_ips[i]))
-			ret = claims_avoid(c, &s->external_ips[i], NULL);
-	for (uint32_t i = 0; i < s->n_cluster_ips && settings->cluster_ips && ret == 0; i++)
-		ret = claims_avoid(c, &s->cluster_ips[i], NULL);
-	return ret;
-}
-
-static int avoid_own(struct claims *c, const struct kube_settings *s) {
-	int ret = 0;
-
-	for (uint32_t i = 0; i < s->n_reserved && ret == 0; i++)
-		ret = claims_avoid(c, &s->reserved[i].addr, s->reserved[i].what);
-	for (uint32_t i = 0; i < s->n_node_port_addresses && ret == 0; i++)
-		ret = claims_avoid(c, &s->node_port_addresses[i], "services.nodePortAddresses");
-	return ret;
-}
-
-struct finder {
-	const struct kube_settings *settings;
-	struct claims *claims;
-	const struct pick *pick;
-	struct kube_plan_port *out;
-	const struct kube_service_port *port;
+struct node_addr {
+	struct ip_addr addr;
+	char name[254];
 };
 
-static int add_frontend(struct finder *f, const struct ip_addr *a, uint16_t port,
-			enum model_frontend_kind kind) {
-	const struct kube_object *other;
-	char text[IP_ADDR_STR + 8];
-	int ret = claims_port(f->claims, a, port, f->port->protocol, f->pick->o, &other);
+struct holders { // an array that keeps its room from run to run
+	struct holder **list;
+	uint32_t n, room;
+};
 
-	if (ret < 0)
-		return ret;
-	if (other != NULL) {
-		pick_reason(f->out->reason, "%s/%s is in use by %s/%s",
-			    ip_port_format(a, port, text), model_protocol_name(f->port->protocol),
-			    other->meta.ns, other->meta.name);
-		return 0;
+struct resolver {
+	const struct kube_settings *settings;
+	const struct resolver_events *events;
+	struct picker picker;
+	struct holder_list all, pending, waiting;
+	struct holders batch, needy, work;
+	bool reconfigured, settled, retry;
+	uint32_t n_own;
+	struct ip_addr *own; // reserved for the appliance, as in the settings
+	uint32_t n_absent;
+	struct ip_addr *absent; // remembered for Services that are missing
+	uint32_t n_nodes;
+	struct node_addr *nodes; // in order
+};
+
+struct resolver *resolver_create(const struct kube_settings *settings, struct ipam_memory *memory,
+				 const struct resolver_events *events) {
+	struct resolver *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->settings = settings;
+	r->events = events;
+	r->reconfigured = true;
+	TAILQ_INIT(&r->all);
+	TAILQ_INIT(&r->pending);
+	TAILQ_INIT(&r->waiting);
+	r->picker = (struct picker){.settings = settings, .memory = memory};
+	r->picker.claims = claims_create();
+	if (r->picker.claims != NULL)
+		r->picker.pools = pools_create(settings, r->picker.claims, memory);
+	if (r->picker.pools == NULL) {
+		resolver_destroy(r);
+		return NULL;
 	}
-	for (uint32_t i = 0; i < f->out->n_frontends; i++)
-		if (ip_addr_eq(&f->out->frontends[i].addr, a) && f->out->frontends[i].port == port)
-			return 0;
-	f->out->frontends[f->out->n_frontends++] = (struct model_frontend){.addr = *a,
-									   .port = port,
-									   .kind = kind};
+	return r;
+}
+
+void resolver_destroy(struct resolver *r) {
+	if (r == NULL)
+		return;
+	while (!TAILQ_EMPTY(&r->all))
+		resolver_forget(r, TAILQ_FIRST(&r->all));
+	pools_destroy(r->picker.pools);
+	claims_destroy(r->picker.claims);
+	free(r->batch.list);
+	free(r->needy.list);
+	free(r->work.list);
+	free(r->own);
+	free(r->absent);
+	free(r->nodes);
+	free(r);
+}
+
+void resolver_configure(struct resolver *r, const struct kube_settings *settings) {
+	r->settings = r->picker.settings = settings;
+	r->reconfigured = true;
+}
+
+// --- holders ---
+
+static void mark(struct resolver *r, struct holder *h) {
+	if (!h->pending)
+		TAILQ_INSERT_TAIL(&r->pending, h, pending_link);
+	h->pending = true;
+}
+
+static void set_waiting(struct resolver *r, struct holder *h, bool waiting) {
+	if (waiting && !h->waiting)
+		TAILQ_INSERT_TAIL(&r->waiting, h, waiting_link);
+	if (!waiting && h->waiting)
+		TAILQ_REMOVE(&r->waiting, h, waiting_link);
+	h->waiting = waiting;
+}
+
+void resolver_swap(struct holder *h, struct kube_object *o) {
+	struct kube_object *before = h->o;
+
+	h->o = o != NULL ? kube_object_get(o) : NULL;
+	kube_object_put(before);
+}
+
+void resolver_put(struct resolver *r, struct holder *h, struct kube_object *o) {
+	if (!h->known)
+		TAILQ_INSERT_TAIL(&r->all, h, all_link);
+	h->known = true;
+	if (o != NULL) {
+		snprintf(h->ns, sizeof(h->ns), "%s", o->meta.ns);
+		snprintf(h->name, sizeof(h->name), "%s", o->meta.name);
+	}
+	resolver_swap(h, o);
+	mark(r, h);
+}
+
+void resolver_forget(struct resolver *r, struct holder *h) {
+	if (!h->known)
+		return;
+	TAILQ_REMOVE(&r->all, h, all_link);
+	if (h->pending)
+		TAILQ_REMOVE(&r->pending, h, pending_link);
+	set_waiting(r, h, false);
+	kube_object_put(h->o);
+	pick_free(h);
+	h->known = h->pending = false;
+	h->o = NULL;
+}
+
+static int push(struct holders *l, struct holder *h) {
+	if (l->n == l->room) {
+		uint32_t room = l->room > 0 ? 2 * l->room : 64;
+		struct holder **grown = realloc(l->list, room * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		l->list = grown;
+		l->room = room;
+	}
+	l->list[l->n++] = h;
 	return 0;
 }
 
-// Addresses that the Service names beside those of the load balancer: external and cluster IPs.
-static int add_named(struct finder *f, const struct ip_addr *list, uint32_t n,
-		     enum model_frontend_kind kind) {
-	int ret = 0;
+// --- what nobody may be given ---
 
-	for (uint32_t i = 0; i < n && ret == 0; i++) {
-		const char *own = claims_reserved(f->claims, &list[i]);
-		char text[IP_ADDR_STR];
+static void mark_holder(void *r, struct holder *h) {
+	mark(r, h);
+}
 
-		ip_addr_format(&list[i], text);
-		if (kind == MODEL_EXTERNAL_IP && !is_allowed_external(f->settings, &list[i]))
-			pick_reason(f->out->reason,
-				    "external IP %s is outside services.externalIPs", text);
-		else if (own != NULL)
-			pick_reason(f->out->reason, "address %s is the appliance's own (%s)", text,
-				    own);
-		else if (!ip_addr_is_usable(&list[i]))
-			pick_reason(f->out->reason, "address %s can't be served", text);
-		else
-			ret = add_frontend(f, &list[i], f->port->port, kind);
+static int own_again(struct resolver *r) {
+	const struct kube_settings *s = r->settings;
+	struct claims *c = r->picker.claims;
+	struct ip_addr *own = calloc(s->n_reserved + s->n_node_port_addresses + 1, sizeof(*own));
+	int ret = own == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; i < r->n_own && ret == 0; i++)
+		claims_unavoid(c, &r->own[i], true);
+	if (ret < 0)
+		return ret;
+	free(r->own);
+	r->own = own;
+	r->n_own = 0;
+	for (uint32_t i = 0; i < s->n_reserved && ret == 0; i++) {
+		ret = claims_avoid(c, &s->reserved[i].addr, s->reserved[i].what);
+		if (ret == 0)
+			own[r->n_own++] = s->reserved[i].addr;
+	}
+	for (uint32_t i = 0; i < s->n_node_port_addresses && ret == 0; i++) {
+		ret = claims_avoid(c, &s->node_port_addresses[i], "services.nodePortAddresses");
+		if (ret == 0)
+			own[r->n_own++] = s->node_port_addresses[i];
 	}
 	return ret;
 }
 
-static int add_node_ports(struct finder *f) {
-	const struct kube_service *s = &f->pick->o->service;
-	int ret = 0;
+static int reconfigure(struct resolver *r) {
+	struct pools *pools = pools_create(r->settings, r->picker.claims, r->picker.memory);
+	struct holder *h;
+	int ret;
 
-	if (s->type != KUBE_NODE_PORT && s->type != KUBE_LOAD_BALANCER)
-		return 0;
-	if (f->port->node_port == 0 || f->pick->plan->mode == MODEL_DSR)
-		return 0;
-	for (uint32_t i = 0; i < f->settings->n_node_port_addresses && ret == 0; i++)
-		ret = add_frontend(f, &f->settings->node_port_addresses[i], f->port->node_port,
-				   MODEL_NODE_PORT);
-	return ret;
+	if (pools == NULL)
+		return -ENOMEM;
+	pools_destroy(r->picker.pools);
+	r->picker.pools = pools;
+	ret = own_again(r);
+	if (ret < 0)
+		return ret;
+	TAILQ_FOREACH(h, &r->all, all_link)
+		mark(r, h);
+	r->retry = true;
+	return 0;
 }
 
-// Why nothing was asked for at all.
-static const char *nothing_asked(const struct finder *f) {
-	const struct kube_service *s = &f->pick->o->service;
-
-	if (s->type == KUBE_CLUSTER_IP)
-		return f->settings->cluster_ips ? "it has no cluster IP"
-						: "type ClusterIP is not served";
-	if (f->pick->plan->mode == MODEL_DSR)
-		return "node ports are not served in dsr";
-	if (f->settings->n_node_port_addresses == 0)
-		return "services.nodePortAddresses is empty";
-	return "it has no nodePort";
-}
-
-static int frontend_cmp(const void *x, const void *y) {
-	const struct model_frontend *a = x, *b = y;
+static int node_addr_cmp(const void *x, const void *y) {
+	const struct node_addr *a = x, *b = y;
 	int c = ip_addr_cmp(&a->addr, &b->addr);
 
-	return c != 0 ? c : (a->port > b->port) - (a->port < b->port);
+	return c != 0 ? c : strcmp(a->name, b->name);
 }
 
-// Why this one port can't be served, whatever its addresses; NULL: it can.
-static const char *port_fault(const struct finder *f) {
-	if (f->port->protocol == MODEL_SCTP)
-		return LATER "protocol SCTP";
-	if (f->pick->plan->target == KUBE_TARGET_NODE && f->pick->plan->mode != MODEL_DSR &&
-	    f->port->node_port == 0)
-		return "needs nodePort: target is node and the port has none";
-	return NULL;
+static uint32_t list_nodes(struct node_addr *out, const struct kube_object *const *nodes,
+			   uint32_t n) {
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (int f = 0; f < 2; f++) {
+			if (nodes[i]->node.internal[f].family == 0)
+				continue;
+			out[count].addr = nodes[i]->node.internal[f];
+			snprintf(out[count].name, sizeof(out[count].name), "%s",
+				 nodes[i]->meta.name);
+			count++;
+		}
+	qsort(out, count, sizeof(*out), node_addr_cmp);
+	return count;
 }
 
-static int find_frontends(struct finder *f) {
-	const struct kube_service *s = &f->pick->o->service;
-	uint32_t room = f->pick->n_granted + f->settings->n_node_port_addresses +
-			s->n_external_ips + s->n_cluster_ips;
-	const char *fault = port_fault(f);
+static int reserve_node(struct resolver *r, const struct node_addr *n) {
+	char why[sizeof(n->name) + 8];
+
+	snprintf(why, sizeof(why), "node %s", n->name);
+	if (claims_avoid(r->picker.claims, &n->addr, why) < 0)
+		return -ENOMEM;
+	claims_each(r->picker.claims, &n->addr, mark_holder, r);
+	return 0;
+}
+
+static void free_node(struct resolver *r, const struct node_addr *n) {
+	claims_unavoid(r->picker.claims, &n->addr, true);
+	claims_each(r->picker.claims, &n->addr, mark_holder, r);
+	pools_freed(r->picker.pools, &n->addr);
+	r->retry = true;
+}
+
+int resolver_set_nodes(struct resolver *r, const struct kube_object *const *nodes, uint32_t n) {
+	struct node_addr *list = calloc(2 * (size_t)n + 1, sizeof(*list));
+	uint32_t count, i = 0, j = 0;
+
+	if (list == NULL)
+		return -ENOMEM;
+	count = list_nodes(list, nodes, n);
+	while (i < r->n_nodes || j < count) {
+		int c = i == r->n_nodes ? 1
+			: j == count    ? -1
+					: node_addr_cmp(&r->nodes[i], &list[j]);
+
+		if (c > 0 && reserve_node(r, &list[j]) < 0)
+			break; // what is in both lists' heads is in force: see below
+		if (c < 0)
+			free_node(r, &r->nodes[i]);
+		i += c <= 0;
+		j += c >= 0;
+	}
+	if (i < r->n_nodes || j < count) {
+		// Keep what is in force: the new list as far as it got, then the rest of the old one.
+		struct node_addr *both = calloc(j + (r->n_nodes - i) + 1, sizeof(*both));
+
+		if (both != NULL) {
+			memcpy(both, list, j * sizeof(*both));
+			memcpy(both + j, r->nodes + i, (r->n_nodes - i) * sizeof(*both));
+			free(r->nodes);
+			r->nodes = both;
+			r->n_nodes = j + (r->n_nodes - i);
+		}
+		free(list);
+		return -ENOMEM;
+	}
+	free(r->nodes);
+	r->nodes = list;
+	r->n_nodes = count;
+	return 0;
+}
+
+// Addresses that the Service names itself are kept from automatic choice.
+static int name_addresses(struct resolver *r, struct holder *h) {
+	const struct kube_service *s = &h->o->service;
+	uint32_t room = s->n_external_ips + (r->settings->cluster_ips ? s->n_cluster_ips : 0);
 	int ret = 0;
 
-	if (fault != NULL) {
-		pick_reason(f->out->reason, "%s", fault);
+	if (room == 0)
+		return 0;
+	h->named = calloc(room, sizeof(*h->named));
+	if (h->named == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < room && ret == 0; i++) {
+		const struct ip_addr *a = i < s->n_external_ips
+						  ? &s->external_ips[i]
+						  : &s->cluster_ips[i - s->n_external_ips];
+
+		if (i < s->n_external_ips && !frontends_external_is_allowed(r->settings, a))
+			continue;
+		ret = claims_avoid(r->picker.claims, a, NULL);
+		if (ret == 0)
+			h->named[h->n_named++] = *a;
+	}
+	return ret;
+}
+
+static void unname_addresses(struct resolver *r, struct holder *h) {
+	for (uint32_t i = 0; i < h->n_named; i++) {
+		claims_unavoid(r->picker.claims, &h->named[i], false);
+		pools_freed(r->picker.pools, &h->named[i]);
+		r->retry = true;
+	}
+	free(h->named);
+	h->named = NULL;
+	h->n_named = 0;
+}
+
+// --- what is remembered of Services that are not there ---
+
+static void forget_absent(struct resolver *r) {
+	for (uint32_t i = 0; i < r->n_absent; i++) {
+		claims_unavoid(r->picker.claims, &r->absent[i], false);
+		pools_freed(r->picker.pools, &r->absent[i]);
+		r->retry = true;
+	}
+	r->n_absent = 0;
+}
+
+static int settle_one(struct resolver *r, const struct ipam_entry *e, bool complete) {
+	const struct holder *h = r->events->find(r->events->arg, e->ns, e->name);
+	struct ipam_memory *memory = r->picker.memory;
+
+	if (h != NULL && h->o != NULL)
+		return 0;
+	if (complete && r->settings->durable)
+		return ipam_memory_release(memory, e);
+	if (complete) {
+		ipam_memory_remove(memory, e->ns, e->name, e->addr.family);
 		return 0;
 	}
-	f->out->frontends = calloc(room + 1, sizeof(*f->out->frontends));
-	if (f->out->frontends == NULL)
+	if (claims_avoid(r->picker.claims, &e->addr, NULL) < 0)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < f->pick->n_granted && !f->pick->forfeits && ret == 0; i++)
-		ret = add_frontend(f, &f->pick->granted[i], f->port->port, MODEL_LOAD_BALANCER);
-	if (ret == 0)
-		ret = add_node_ports(f);
-	if (ret == 0)
-		ret = add_named(f, s->external_ips, s->n_external_ips, MODEL_EXTERNAL_IP);
-	if (ret == 0 && f->settings->cluster_ips)
-		ret = add_named(f, s->cluster_ips, s->n_cluster_ips, MODEL_CLUSTER_IP);
-	if (f->out->n_frontends == 0 && f->out->reason[0] == 0)
-		pick_reason(f->out->reason, "%s", nothing_asked(f));
-	qsort(f->out->frontends, f->out->n_frontends, sizeof(*f->out->frontends), frontend_cmp);
-	return ret;
+	r->absent[r->n_absent++] = e->addr;
+	return 0;
 }
 
-static int plan_ports(const struct pick *p, bool served, struct claims *claims,
-		      const struct kube_settings *settings) {
-	const struct kube_service *s = &p->o->service;
-	int ret = 0;
+// Forgotten once all objects were shown; until then not given to others.
+static int settle_absent(struct resolver *r, bool complete) {
+	const struct ipam_entry **entries = NULL;
+	struct ip_addr *room;
+	int n, ret = 0;
 
-	p->plan->ports = calloc(s->n_ports + 1, sizeof(*p->plan->ports));
-	if (p->plan->ports == NULL)
+	if (r->settled && complete)
+		return 0;
+	forget_absent(r);
+	n = ipam_memory_list(r->picker.memory, &entries);
+	room = n < 0 ? NULL : realloc(r->absent, ((size_t)n + 1) * sizeof(*room));
+	if (room == NULL) {
+		free(entries);
 		return -ENOMEM;
-	p->plan->n_ports = s->n_ports;
-	for (uint32_t i = 0; i < s->n_ports && ret == 0; i++) {
-		struct finder f = {settings, claims, p, &p->plan->ports[i], &s->ports[i]};
-
-		memcpy(f.out->reason, p->plan->reason, sizeof(f.out->reason));
-		if (served)
-			ret = find_frontends(&f);
 	}
+	r->absent = room;
+	for (int i = 0; i < n && ret == 0; i++)
+		ret = settle_one(r, entries[i], complete);
+	free(entries);
+	r->settled = ret == 0 && complete;
 	return ret;
 }
 
-struct run {                // one kube_resolve()
-	struct pick *picks; // in order of age
-	bool *served;
-	struct claims *claims;
-	uint32_t n;
+// --- places and plans ---
+
+static int list_work(struct resolver *r, struct holder *h, uint8_t what) {
+	int ret = (h->work & WORK_LISTED) != 0 ? 0 : push(&r->work, h);
+
+	if (ret == 0)
+		h->work |= WORK_LISTED | what;
+	return ret;
+}
+
+struct told { // by claims, of others whose places may look different
+	struct resolver *r;
+	int ret;
 };
 
-static int pick_age_cmp(const void *x, const void *y) {
-	const struct pick *a = x, *b = y;
+static void on_other(void *arg, struct holder *other) {
+	struct told *t = arg;
 
+	if (list_work(t->r, other, 0) < 0)
+		t->ret = -ENOMEM;
+}
+
+static int unwant_places(struct resolver *r, struct holder *h) {
+	struct told t = {r, 0};
+
+	while (h->n_places > 0)
+		claims_unwant(r->picker.claims, &h->places[--h->n_places], h, on_other, &t);
+	free(h->places);
+	h->places = NULL;
+	return t.ret;
+}
+
+static int want_places(struct resolver *r, struct holder *h) {
+	struct kube_plan draft = {0};
+	struct told t = {r, 0};
+	uint32_t n = 0;
+	int ret = frontends_draft(&draft, h, r->settings, r->picker.claims);
+
+	for (uint32_t i = 0; i < draft.n_ports; i++)
+		n += draft.ports[i].n_frontends;
+	if (ret == 0 && n > 0)
+		h->places = calloc(n, sizeof(*h->places));
+	if (ret == 0 && n > 0 && h->places == NULL)
+		ret = -ENOMEM;
+	for (uint32_t i = 0; i < draft.n_ports && ret == 0; i++)
+		for (uint32_t f = 0; f < draft.ports[i].n_frontends && ret == 0; f++) {
+			const struct model_frontend *m = &draft.ports[i].frontends[f];
+			const struct place p = {m->addr, m->port, h->o->service.ports[i].protocol};
+
+			ret = claims_want(r->picker.claims, &p, h, on_other, &t);
+			if (ret == 0)
+				h->places[h->n_places++] = p;
+		}
+	kube_plan_fini(&draft);
+	return ret < 0 ? ret : t.ret;
+}
+
+static int plan(struct resolver *r, struct holder *h) {
+	struct kube_plan next = {0};
+	int ret = 0;
+
+	if (h->o != NULL)
+		ret = frontends_draft(&next, h, r->settings, r->picker.claims);
+	if (ret == 0 && h->o != NULL)
+		frontends_settle(&next, h, r->picker.claims);
+	if (ret < 0 || kube_plan_equal(h->plan, &next)) {
+		kube_plan_fini(&next);
+		return ret;
+	}
+	kube_plan_fini(h->plan);
+	*h->plan = next;
+	r->events->planned(r->events->arg, h);
+	return 0;
+}
+
+// --- the run ---
+
+static int age_cmp(const void *x, const void *y) {
+	const struct holder *a = *(const struct holder *const *)x,
+			    *b = *(const struct holder *const *)y;
+
+	if (a->o == NULL || b->o == NULL)
+		return (a->o != NULL) - (b->o != NULL);
 	return kube_object_age_cmp(a->o, b->o);
 }
 
-static void begin_service(struct run *r, uint32_t i, const struct kube_settings *settings) {
-	struct pick *p = &r->picks[i];
-	const struct kube_service *s = &p->o->service;
+static int list_batch(struct resolver *r) {
+	struct holder *h;
 
-	r->served[i] = choose_carriage(p->plan, s, settings);
-	if (s->type != KUBE_LOAD_BALANCER || s->headless || s->other_proxy)
-		return;
-	p->asks = class_is_ours(s, settings);
-	if (!p->asks)
-		pick_reason(p->plan->reason, "load balancer class \"%.60s\" is not ours",
-			    s->lb_class != NULL ? s->lb_class : "");
-}
-
-static int resolve_all(struct run *r, const struct kube_settings *settings,
-		       const struct ipam_memory *memory) {
-	int ret = avoid_own(r->claims, settings);
-
-	for (uint32_t i = 0; i < r->n && ret == 0; i++) {
-		begin_service(r, i, settings);
-		ret = avoid_named(r->claims, &r->picks[i].o->service, settings);
-	}
-	if (ret == 0)
-		ret = pick_addresses(r->picks, r->n, r->claims, settings, memory);
-	for (uint32_t i = 0; i < r->n && ret == 0; i++)
-		ret = plan_ports(&r->picks[i], r->served[i], r->claims, settings);
-	return ret;
-}
-
-static int name_cmp(const char *ns, const char *name, const struct kube_object *o) {
-	int c = strcmp(ns, o->meta.ns);
-
-	return c != 0 ? c : strcmp(name, o->meta.name);
-}
-
-static int pick_name_cmp(const void *x, const void *y) {
-	const struct pick *const *a = x, *const *b = y;
-
-	return name_cmp((*a)->o->meta.ns, (*a)->o->meta.name, (*b)->o);
-}
-
-static int entry_pick_cmp(const void *x, const void *y) {
-	const struct ipam_entry *e = x;
-	const struct pick *const *p = y;
-
-	return name_cmp(e->ns, e->name, (*p)->o);
-}
-
-// What the memory holds for Services that are not here: forgotten, or kept and not given away.
-static int settle_absent(struct run *r, struct ipam_memory *memory, bool complete) {
-	const struct pick **by_name = malloc((r->n + 1) * sizeof(*by_name));
-	const struct ipam_entry **entries = NULL;
-	int n = ipam_memory_list(memory, &entries), ret = by_name == NULL || n < 0 ? -ENOMEM : 0;
-
-	for (uint32_t i = 0; i < r->n && ret == 0; i++)
-		by_name[i] = &r->picks[i];
-	if (ret == 0)
-		qsort(by_name, r->n, sizeof(*by_name), pick_name_cmp);
-	for (int i = 0; i < n && ret == 0; i++) {
-		const struct ipam_entry *e = entries[i];
-
-		if (bsearch(e, by_name, r->n, sizeof(*by_name), entry_pick_cmp) != NULL)
-			continue;
-		if (complete)
-			ipam_memory_remove(memory, e->ns, e->name, e->addr.family);
-		else
-			ret = claims_avoid(r->claims, &e->addr, NULL);
-	}
-	free(by_name);
-	free(entries);
-	return ret;
-}
-
-static int remember(const struct pick *p, struct ipam_memory *memory) {
-	for (uint8_t family = 4; family <= 6; family += 2) {
-		const struct ipam_entry *e = NULL;
-
-		for (int i = 0; i < 2; i++)
-			if (p->given[i].addr.family == family)
-				e = &p->given[i];
-		if (e == NULL)
-			ipam_memory_remove(memory, p->o->meta.ns, p->o->meta.name, family);
-		else if (ipam_memory_put(memory, e) < 0)
+	r->batch.n = 0;
+	TAILQ_FOREACH(h, &r->pending, pending_link)
+		if (push(&r->batch, h) < 0)
 			return -ENOMEM;
-	}
+	if (r->batch.n > 0)
+		qsort(r->batch.list, r->batch.n, sizeof(struct holder *), age_cmp);
 	return 0;
 }
 
-static int run_init(struct run *r, struct kube_plan *plans,
-		    const struct kube_object *const *services, uint32_t n) {
-	r->n = n;
-	r->claims = claims_create();
-	r->picks = calloc(n + 1, sizeof(*r->picks));
-	r->served = calloc(n + 1, sizeof(*r->served));
-	if (r->claims == NULL || r->picks == NULL || r->served == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		r->picks[i].o = services[i];
-		r->picks[i].plan = &plans[i];
+// Places first: they are sorted by the age of objects, which may be others now.
+static int let_go(struct resolver *r) {
+	struct kube_plan scratch;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < r->batch.n && ret == 0; i++) {
+		ret = list_work(r, r->batch.list[i], WORK_PLACES);
+		if (ret == 0)
+			ret = unwant_places(r, r->batch.list[i]);
+		unname_addresses(r, r->batch.list[i]);
 	}
-	qsort(r->picks, n, sizeof(*r->picks), pick_age_cmp);
-	return 0;
-}
+	for (uint32_t i = r->batch.n; i > 0 && ret == 0; i--) {
+		struct holder *h = r->batch.list[i - 1];
 
-static void run_fini(struct run *r) {
-	for (uint32_t i = 0; i < r->n && r->picks != NULL; i++)
-		free(r->picks[i].granted);
-	free(r->picks);
-	free(r->served);
-	claims_destroy(r->claims);
-}
-
-int kube_resolve(struct kube_plan *plans, const struct kube_object *const *services, uint32_t n,
-		 const struct kube_settings *settings, struct ipam_memory *memory, bool complete) {
-	struct run r = {0};
-	int ret = run_init(&r, plans, services, n);
-
-	if (ret == 0)
-		ret = settle_absent(&r, memory, complete);
-	if (ret == 0)
-		ret = resolve_all(&r, settings, memory);
-	for (uint32_t i = 0; i < n && ret == 0; i++)
-		ret = remember(&r.picks[i], memory);
-	run_fini(&r);
-	for (uint32_t i = 0; i < n && ret < 0; i++)
-		kube_plan_fini(&plans[i]);
+		memset(&scratch, 0, sizeof(scratch));
+		h->asks = h->served = h->forfeits = false;
+		if (h->o != NULL)
+			frontends_begin(&scratch, h, r->settings);
+		ret = pick_let_go(&r->picker, h);
+	}
+	for (uint32_t i = 0; i < r->batch.n && ret == 0; i++)
+		if (r->batch.list[i]->o != NULL)
+			ret = name_addresses(r, r->batch.list[i]);
 	return ret;
+}
+
+static uint64_t hash(uint64_t h, const void *data, size_t n) {
+	const uint8_t *b = data;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+// FNV-1a of what kube_grant() shows.
+static uint64_t shown(const struct holder *h) {
+	uint64_t x = UINT64_C(0xcbf29ce484222325);
+
+	x = hash(x, h->addrs, h->n_addrs * sizeof(*h->addrs));
+	x = hash(x, h->modes, h->n_addrs);
+	x = hash(x, h->why, strlen(h->why));
+	return hash(x, &h->asks, sizeof(h->asks));
+}
+
+static void tell(struct resolver *r, struct holder *h) {
+	uint64_t now = shown(h);
+
+	if (now != h->shown)
+		r->events->granted(r->events->arg, h);
+	h->shown = now;
+}
+
+// Those that lack something, in order of arrival; newcomers come last, oldest first.
+static int list_needy(struct resolver *r, bool waiting_too, bool newcomers) {
+	struct holder *h;
+	int ret = 0;
+
+	r->needy.n = 0;
+	TAILQ_FOREACH(h, &r->waiting, waiting_link)
+		if (ret == 0 && h->asks && (waiting_too || (newcomers && h->pending)))
+			ret = push(&r->needy, h);
+	for (uint32_t i = 0; i < r->batch.n && newcomers && ret == 0; i++)
+		if (r->batch.list[i]->asks && !r->batch.list[i]->waiting)
+			ret = push(&r->needy, r->batch.list[i]);
+	return ret;
+}
+
+static int run_passes(struct resolver *r) {
+	static int (*const passes[])(struct picker *,
+				     struct holder *) = {pick_begin, pick_status, pick_remembered,
+							 pick_requested, pick_automatic};
+
+	for (size_t pass = 0; pass < sizeof(passes) / sizeof(passes[0]); pass++)
+		for (uint32_t i = 0; i < r->needy.n; i++)
+			if (passes[pass](&r->picker, r->needy.list[i]) < 0)
+				return -ENOMEM;
+	return 0;
+}
+
+static int end_passes(struct resolver *r) {
+	for (uint32_t i = 0; i < r->needy.n; i++) {
+		struct holder *h = r->needy.list[i];
+
+		if (pick_end(&r->picker, h) < 0)
+			return -ENOMEM;
+		if ((h->pending || shown(h) != h->shown) && list_work(r, h, WORK_PLACES) < 0)
+			return -ENOMEM;
+		set_waiting(r, h, h->code != NULL);
+	}
+	return 0;
+}
+
+// What one gives back, another may wait for.
+static int grant(struct resolver *r) {
+	bool again = r->retry;
+	int ret = 0;
+
+	for (int round = 0; round < ROUNDS && ret == 0 && (round == 0 || again); round++) {
+		r->picker.freed = false;
+		ret = list_needy(r, again, round == 0);
+		if (ret == 0)
+			ret = run_passes(r);
+		if (ret == 0)
+			ret = end_passes(r);
+		again = r->picker.freed;
+	}
+	r->retry = again;
+	return ret;
+}
+
+// Those that changed and ask for nothing (any more).
+static int end_others(struct resolver *r) {
+	for (uint32_t i = 0; i < r->batch.n; i++) {
+		struct holder *h = r->batch.list[i];
+
+		if (h->o != NULL && h->asks)
+			continue;
+		h->code = NULL;
+		h->why[0] = 0;
+		if (pick_end(&r->picker, h) < 0)
+			return -ENOMEM;
+		set_waiting(r, h, false);
+	}
+	return 0;
+}
+
+static int do_work(struct resolver *r) {
+	int ret = 0;
+
+	for (uint32_t i = 0; i < r->work.n && ret == 0; i++) {
+		struct holder *h = r->work.list[i];
+
+		if ((h->work & WORK_PLACES) == 0)
+			continue;
+		ret = unwant_places(r, h);
+		if (ret == 0 && h->o != NULL)
+			ret = want_places(r, h);
+	}
+	for (uint32_t i = 0; i < r->work.n && ret == 0; i++) {
+		struct holder *h = r->work.list[i];
+
+		ret = plan(r, h);
+		if (ret == 0)
+			tell(r, h);
+	}
+	return ret;
+}
+
+static void finish(struct resolver *r) {
+	struct holder *h;
+
+	for (uint32_t i = 0; i < r->work.n; i++)
+		r->work.list[i]->work = 0;
+	r->work.n = 0;
+	while ((h = TAILQ_FIRST(&r->pending)) != NULL) {
+		TAILQ_REMOVE(&r->pending, h, pending_link);
+		h->pending = false;
+	}
+}
+
+int resolver_run(struct resolver *r, bool complete, int64_t now_ms) {
+	int ret = 0;
+
+	ipam_memory_set_time(r->picker.memory, now_ms);
+	r->picker.complete = complete;
+	r->picker.freed = false;
+	if (r->reconfigured)
+		ret = reconfigure(r);
+	r->reconfigured = ret < 0;
+	if (ret == 0)
+		ret = list_batch(r);
+	if (ret == 0)
+		ret = let_go(r);
+	r->retry |= r->picker.freed;
+	if (ret == 0)
+		ret = settle_absent(r, complete);
+	if (ret == 0)
+		ret = grant(r);
+	if (ret == 0)
+		ret = end_others(r);
+	if (ret == 0)
+		ret = do_work(r);
+	if (ret == 0)
+		finish(r);
+	return ret;
+}
+
+const struct pools *resolver_pools(const struct resolver *r) {
+	return r->picker.pools;
+}
+
+const struct claims *resolver_claims(const struct resolver *r) {
+	return r->picker.claims;
+}
+
+const struct holder *resolver_first_waiting(const struct resolver *r) {
+	return TAILQ_FIRST(&r->waiting);
 }

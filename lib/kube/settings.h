@@ -25,6 +25,12 @@ struct kube_settings {
 	const char *lb_class;       // loadBalancerClass; NULL or "": Services without a class
 	bool cluster_ips;           // clusterIPs
 	bool reject;                // noBackend: reject
+	// The status of Services is ours to write and the durable record of what they have. A running grant stands whatever somebody else writes
+	// there, a request for another address moves a Service, what is deleted lets go at once, what was released is remembered. False for
+	// manifests: there status is what the files' owner says.
+	bool durable;
+	// With durable: another appliance gives the addresses and writes status. Serve what status (or a request) names, give nothing automatically.
+	bool follower;
 	uint32_t n_pools, n_node_port_addresses, n_external_ips, n_reserved;
 	const struct ipam_pool *pools;             // in the order of the file
 	const struct ip_addr *node_port_addresses; // nodePortAddresses

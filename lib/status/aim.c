@@ -11,16 +11,6 @@
 
 // --- grants ---
 
-int aim_grant_copy(struct aim_grant *to, const struct aim_grant *from) {
-	char *ingress = strdup(from->ingress);
-
-	if (ingress == NULL)
-		return -ENOMEM;
-	*to = *from;
-	to->ingress = ingress;
-	return 0;
-}
-
 void aim_grant_fini(struct aim_grant *g) {
 	free(g->ingress);
 	g->ingress = NULL;
@@ -28,9 +18,10 @@ void aim_grant_fini(struct aim_grant *g) {
 
 bool aim_grant_equal(const struct aim_grant *a, const struct aim_grant *b) {
 	return a->ours == b->ours && a->is_served == b->is_served &&
-	       strcmp(a->ingress, b->ingress) == 0 && strcmp(a->code, b->code) == 0 &&
-	       strcmp(a->reason, b->reason) == 0 && strcmp(a->where, b->where) == 0 &&
-	       strcmp(a->fault, b->fault) == 0 && strcmp(a->faults, b->faults) == 0;
+	       a->has_no_nodes == b->has_no_nodes && strcmp(a->ingress, b->ingress) == 0 &&
+	       strcmp(a->code, b->code) == 0 && strcmp(a->reason, b->reason) == 0 &&
+	       strcmp(a->where, b->where) == 0 && strcmp(a->fault, b->fault) == 0 &&
+	       strcmp(a->faults, b->faults) == 0;
 }
 
 // --- the marks wanted ---

@@ -21,6 +21,7 @@
 struct aim_grant {
 	bool ours;                 // type LoadBalancer, of our class
 	bool is_served;            // some port is (or would be, with a backend)
+	bool has_no_nodes;         // its traffic goes to nodes, and there is none; for an Event
 	char *ingress;             // what to show; "": it has no address; owned
 	char code[VIEW_REASON];    // why it has none, or fewer than it asked for; ""
 	char reason[VIEW_MESSAGE]; // the same for people
@@ -41,7 +42,6 @@ json_t *aim_patch(const struct view *v, const struct view_marks *m, const struct
 // It has left us, or is leaving, and we have something to take back from it.
 bool aim_is_release(const struct view *v, const struct aim_grant *g);
 
-int aim_grant_copy(struct aim_grant *to, const struct aim_grant *from); // -ENOMEM
 void aim_grant_fini(struct aim_grant *g);
 bool aim_grant_equal(const struct aim_grant *a, const struct aim_grant *b);
 

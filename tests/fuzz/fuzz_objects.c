@@ -16,7 +16,10 @@ static int put(void *arg, struct kube_object *o) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	const struct ip_range range = {{.b = {203, 0, 113, 0}, .family = 4},
 				       {.b = {203, 0, 113, 3}, .family = 4}};
-	const struct ipam_pool pool = {"public", true, 1, &range};
+	const struct ipam_pool pool = {.name = "public",
+				       .auto_assign = true,
+				       .n_ranges = 1,
+				       .ranges = &range};
 	const struct ip_addr node_port = {.b = {203, 0, 113, 250}, .family = 4};
 	const struct ip_prefix external = {.addr = {.family = 4}, .len = 0};
 	const struct kube_settings settings = {.cluster_ips = true,

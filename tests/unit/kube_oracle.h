@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A second, naive translation: everything from scratch, by lists and nested loops, written after docs/kubernetes.md and not after lib/kube.
+// A second, naive translation, by lists and nested loops, written after docs/kubernetes.md and not after lib/kube. Who has which address, and who
+// waits since when, it keeps from run to run, as the law wants; everything else it makes from scratch.
 #ifndef TESTS_KUBE_ORACLE_H
 #define TESTS_KUBE_ORACLE_H
 
@@ -8,9 +9,12 @@
 
 #define ORACLE_MAX 256
 
+enum oracle_origin { ORACLE_GIVEN, ORACLE_STATUS, ORACLE_REQUESTED };
+
 struct oracle_hold {
+	char name[64], pool[64];
 	struct ip_addr addr;
-	int service; // index into services
+	enum oracle_origin origin;
 };
 
 struct oracle_place {
@@ -20,9 +24,9 @@ struct oracle_place {
 	int service;
 };
 
-struct oracle_entry { // a remembered address
-	char name[64], pool[64];
-	struct ip_addr addr;
+struct oracle_seen { // a Service as the last run saw it
+	char name[64], uid[64];
+	bool waits;
 };
 
 struct oracle_verdict { // on a node, for "" or a Service
@@ -39,12 +43,18 @@ struct oracle {
 	int n_objects;
 	const struct kube_object *services[ORACLE_MAX]; // by age
 	int n_services;
+	bool changed[ORACLE_MAX]; // services[i]'s object, since the last run
+	// Kept from run to run.
 	struct oracle_hold holds[ORACLE_MAX];
 	int n_holds;
+	struct oracle_hold before[ORACLE_MAX]; // given automatically, at the end of the last run
+	int n_before;
+	struct oracle_seen seen[ORACLE_MAX]; // waiting ones in order of arrival
+	int n_seen;
+	char touched[ORACLE_MAX][64]; // names of changed Services, by the test
+	int n_touched;
 	struct oracle_place places[ORACLE_MAX * 8];
 	int n_places;
-	struct oracle_entry memory[ORACLE_MAX]; // stays from run to run
-	int n_memory;
 };
 
 static inline bool oracle_is_one_of(const char *text, const char *a, const char *b, const char *c) {
@@ -104,14 +114,27 @@ static inline bool oracle_disjoint(const struct kube_service *a, const struct ku
 	return true;
 }
 
+static inline int oracle_index(const struct oracle *w, const char *name) {
+	for (int i = 0; i < w->n_services; i++)
+		if (strcmp(w->services[i]->meta.name, name) == 0)
+			return i;
+	return -1;
+}
+
+static inline bool oracle_is(const struct oracle *w, const struct oracle_hold *h, int me) {
+	return strcmp(h->name, w->services[me]->meta.name) == 0;
+}
+
 static inline bool oracle_can_hold(const struct oracle *w, const struct ip_addr *a, int me) {
 	const struct kube_service *s = &w->services[me]->service;
 
 	for (int i = 0; i < w->n_holds; i++) {
-		const struct kube_service *o = &w->services[w->holds[i].service]->service;
+		int other = oracle_index(w, w->holds[i].name);
+		const struct kube_service *o;
 
-		if (!ip_addr_eq(&w->holds[i].addr, a) || w->holds[i].service == me)
+		if (!ip_addr_eq(&w->holds[i].addr, a) || other == me || other < 0)
 			continue;
+		o = &w->services[other]->service;
 		if (s->sharing_key == NULL || o->sharing_key == NULL || s->sharing_key[0] == 0 ||
 		    strcmp(s->sharing_key, o->sharing_key) != 0 || !oracle_disjoint(s, o))
 			return false;
@@ -119,16 +142,49 @@ static inline bool oracle_can_hold(const struct oracle *w, const struct ip_addr 
 	return true;
 }
 
-static inline bool oracle_holds(const struct oracle *w, const struct ip_addr *a, int me) {
+static inline struct oracle_hold *oracle_held(struct oracle *w, const struct ip_addr *a, int me) {
 	for (int i = 0; i < w->n_holds; i++)
-		if (ip_addr_eq(&w->holds[i].addr, a) && (me < 0 || w->holds[i].service == me))
-			return true;
-	return false;
+		if (ip_addr_eq(&w->holds[i].addr, a) && oracle_is(w, &w->holds[i], me))
+			return &w->holds[i];
+	return NULL;
 }
 
-static inline void oracle_hold(struct oracle *w, const struct ip_addr *a, int me) {
-	if (!oracle_holds(w, a, me))
-		w->holds[w->n_holds++] = (struct oracle_hold){*a, me};
+static inline struct oracle_hold *oracle_held_of(struct oracle *w, uint8_t family, int me) {
+	for (int i = 0; i < w->n_holds; i++)
+		if (w->holds[i].addr.family == family && oracle_is(w, &w->holds[i], me))
+			return &w->holds[i];
+	return NULL;
+}
+
+static inline void oracle_hold(struct oracle *w, const struct ip_addr *a, int me,
+			       enum oracle_origin origin, const char *pool) {
+	struct oracle_hold *h = oracle_held(w, a, me);
+
+	if (h == NULL) {
+		h = &w->holds[w->n_holds++];
+		memset(h, 0, sizeof(*h));
+		strcpy(h->name, w->services[me]->meta.name);
+		strcpy(h->pool, pool);
+		h->addr = *a;
+	}
+	h->origin = origin;
+}
+
+// Of a named address: those of its family go that were not named like it.
+static inline void oracle_replace(struct oracle *w, const struct ip_addr *by, int me,
+				  enum oracle_origin origin) {
+	int n = 0;
+
+	for (int i = 0; i < w->n_holds; i++) {
+		const struct oracle_hold *h = &w->holds[i];
+		bool stays = !oracle_is(w, h, me) || h->addr.family != by->family ||
+			     ip_addr_eq(&h->addr, by) ||
+			     (origin == ORACLE_STATUS && h->origin == ORACLE_STATUS);
+
+		if (stays)
+			w->holds[n++] = *h;
+	}
+	w->n_holds = n;
 }
 
 static inline bool oracle_names_family(const struct ip_addr *list, uint32_t n, uint8_t f) {
@@ -138,25 +194,20 @@ static inline bool oracle_names_family(const struct ip_addr *list, uint32_t n, u
 	return false;
 }
 
-// Families that get an automatic address; the test's pools are IPv4 and IPv6.
-static inline int oracle_families(const struct kube_service *s, uint8_t out[2]) {
-	uint8_t want[2] = {s->families[0], s->families[1]};
-	int n = 0;
+// Families that the Service is about; none: whatever is named. The test's pools are IPv4 and IPv6.
+static inline void oracle_families(const struct kube_service *s, uint8_t out[2]) {
+	memcpy(out, s->families, 2);
+	if (out[0] != 0 || s->n_status || s->n_requested)
+		return;
+	out[0] = s->n_cluster_ips ? s->cluster_ips[0].family : 4;
+	if (s->n_cluster_ips > 1 && s->cluster_ips[1].family != out[0])
+		out[1] = s->cluster_ips[1].family;
+}
 
-	if (s->bad_request || s->conflict)
-		return 0;
-	if (want[0] == 0) {
-		if (s->n_status || s->n_requested)
-			return 0;
-		want[0] = s->n_cluster_ips ? s->cluster_ips[0].family : 4;
-		if (s->n_cluster_ips > 1 && s->cluster_ips[1].family != want[0])
-			want[1] = s->cluster_ips[1].family;
-	}
-	for (int i = 0; i < 2; i++)
-		if (want[i] && !oracle_names_family(s->status, s->n_status, want[i]) &&
-		    !oracle_names_family(s->requested, s->n_requested, want[i]))
-			out[n++] = want[i];
-	return n;
+// No automatic address for that family: one is named, or nobody knows what is wanted.
+static inline bool oracle_is_named(const struct kube_service *s, uint8_t f) {
+	return s->bad_request || s->conflict || oracle_names_family(s->status, s->n_status, f) ||
+	       oracle_names_family(s->requested, s->n_requested, f);
 }
 
 static inline bool oracle_in_pool(const struct oracle *w, const char *pool,
@@ -169,34 +220,16 @@ static inline bool oracle_in_pool(const struct oracle *w, const char *pool,
 	return false;
 }
 
-static inline int oracle_remembered(const struct oracle *w, const char *name, uint8_t family) {
-	for (int i = 0; i < w->n_memory; i++)
-		if (strcmp(w->memory[i].name, name) == 0 && w->memory[i].addr.family == family)
-			return i;
-	return -1;
-}
-
-static inline void oracle_request(struct oracle *w, int me) {
-	const struct kube_service *s = &w->services[me]->service;
-
-	if (s->bad_request || s->conflict)
-		return;
-	for (uint32_t i = 0; i < s->n_requested; i++) {
-		const struct ip_addr *a = &s->requested[i];
-
-		if (oracle_names_family(s->status, s->n_status, a->family) ||
-		    oracle_names_family(s->requested, i, a->family))
-			continue;
-		if (s->families[0] && a->family != s->families[0] && a->family != s->families[1])
-			continue;
-		if (oracle_in_pool(w, s->pool, a) && !oracle_own(w, a) && oracle_can_hold(w, a, me))
-			oracle_hold(w, a, me);
-	}
+static inline const char *oracle_pool_of(const struct oracle *w, const struct ip_addr *a) {
+	for (uint32_t i = 0; i < w->settings->n_pools; i++)
+		if (oracle_in_pool(w, w->settings->pools[i].name, a))
+			return w->settings->pools[i].name;
+	return "";
 }
 
 // The test's pools have their ranges in ascending order.
-static inline bool oracle_pick(const struct oracle *w, int me, uint8_t family,
-			       struct oracle_entry *out) {
+static inline bool oracle_pick(const struct oracle *w, int me, uint8_t family, struct ip_addr *out,
+			       const char **from) {
 	const struct kube_service *s = &w->services[me]->service;
 
 	for (uint32_t p = 0; p < w->settings->n_pools; p++) {
@@ -208,13 +241,9 @@ static inline bool oracle_pick(const struct oracle *w, int me, uint8_t family,
 			struct ip_addr a = pool->ranges[r].first, next;
 
 			for (bool more = a.family == family; more; a = next) {
-				bool ok = !oracle_avoided(w, &a) && oracle_can_hold(w, &a, me);
-
-				if (ok) {
-					snprintf(out->name, sizeof(out->name), "%s",
-						 w->services[me]->meta.name);
-					memcpy(out->pool, pool->name, sizeof(out->pool));
-					out->addr = a;
+				if (!oracle_avoided(w, &a) && oracle_can_hold(w, &a, me)) {
+					*from = pool->name;
+					*out = a;
 					return true;
 				}
 				more = ip_addr_next(&next, &a) &&
@@ -225,59 +254,212 @@ static inline bool oracle_pick(const struct oracle *w, int me, uint8_t family,
 	return false;
 }
 
-static inline void oracle_grant_all(struct oracle *w) {
-	struct oracle_entry kept[ORACLE_MAX];
+static inline struct oracle_seen *oracle_find_seen(struct oracle *w, const char *name) {
+	for (int i = 0; i < w->n_seen; i++)
+		if (strcmp(w->seen[i].name, name) == 0)
+			return &w->seen[i];
+	return NULL;
+}
+
+// A right to an address ends with the wish for its family, with the status that named it, with a neighbour that can't be borne any more.
+static inline bool oracle_is_due(struct oracle *w, const struct oracle_hold *h, int me) {
+	const struct kube_service *s = &w->services[me]->service;
 	uint8_t f[2];
-	int n = 0;
 
-	w->n_holds = 0;
-	for (int i = 0; i < w->n_services; i++) // 1: status
-		for (uint32_t j = 0; oracle_asks(w, &w->services[i]->service) &&
-				     j < w->services[i]->service.n_status;
-		     j++) {
-			const struct ip_addr *a = &w->services[i]->service.status[j];
+	oracle_families(s, f);
+	if (h->origin != ORACLE_STATUS && f[0] != 0 && h->addr.family != f[0] &&
+	    h->addr.family != f[1])
+		return false;
+	if (h->origin == ORACLE_STATUS) {
+		bool named = false;
 
-			if (!oracle_own(w, a) && oracle_can_hold(w, a, i))
-				oracle_hold(w, a, i);
-		}
-	for (int i = 0; i < w->n_services; i++) { // 2: memory
-		const struct kube_service *s = &w->services[i]->service;
-		int n_f = oracle_asks(w, s) ? oracle_families(s, f) : 0;
+		for (uint32_t i = 0; i < s->n_status; i++)
+			named |= ip_addr_eq(&s->status[i], &h->addr);
+		if (!named)
+			return false;
+	}
+	return oracle_can_hold(w, &h->addr, me);
+}
 
-		for (int j = 0; j < n_f; j++) {
-			int at = oracle_remembered(w, w->services[i]->meta.name, f[j]);
-			const struct oracle_entry *e = at >= 0 ? &w->memory[at] : NULL;
+static inline void oracle_drop(struct oracle *w, int at) {
+	memmove(&w->holds[at], &w->holds[at + 1], (w->n_holds - at - 1) * sizeof(w->holds[0]));
+	w->n_holds--;
+}
 
-			if (e == NULL || oracle_own(w, &e->addr) ||
-			    !oracle_can_hold(w, &e->addr, i))
+static inline void oracle_let_go(struct oracle *w) {
+	for (int i = w->n_holds - 1; i >= 0; i--) {
+		int me = oracle_index(w, w->holds[i].name);
+		const struct oracle_seen *seen = oracle_find_seen(w, w->holds[i].name);
+
+		if (me < 0 || !oracle_asks(w, &w->services[me]->service) || seen == NULL ||
+		    strcmp(seen->uid, w->services[me]->meta.uid) != 0)
+			oracle_drop(w, i);
+	}
+	for (int me = w->n_services - 1; me >= 0; me--)
+		for (int i = w->n_holds - 1; i >= 0 && w->changed[me]; i--)
+			if (oracle_is(w, &w->holds[i], me) && !oracle_is_due(w, &w->holds[i], me))
+				oracle_drop(w, i);
+}
+
+// Whether the address can be had by name; the Service has it then.
+static inline bool oracle_name(struct oracle *w, const struct ip_addr *a, int me,
+			       enum oracle_origin origin) {
+	if (oracle_held(w, a, me) == NULL && (oracle_own(w, a) || !oracle_can_hold(w, a, me)))
+		return false;
+	oracle_hold(w, a, me, origin, oracle_pool_of(w, a));
+	oracle_replace(w, a, me, origin);
+	return true;
+}
+
+static inline bool oracle_status(struct oracle *w, int me) {
+	const struct kube_service *s = &w->services[me]->service;
+	bool all = true;
+
+	for (uint32_t i = 0; i < s->n_status; i++)
+		all &= oracle_name(w, &s->status[i], me, ORACLE_STATUS);
+	return all;
+}
+
+static inline bool oracle_remembered(struct oracle *w, int me) {
+	const struct kube_service *s = &w->services[me]->service;
+	uint8_t f[2];
+
+	oracle_families(s, f);
+	for (int j = 0; j < 2; j++)
+		for (int i = 0; f[j] && i < w->n_before; i++) {
+			const struct oracle_hold *e = &w->before[i];
+
+			if (!oracle_is(w, e, me) || e->addr.family != f[j] ||
+			    oracle_is_named(s, f[j]) || oracle_held_of(w, f[j], me) ||
+			    oracle_own(w, &e->addr) || !oracle_can_hold(w, &e->addr, me))
 				continue;
 			if (s->pool && strcmp(s->pool, e->pool) != 0 &&
 			    !oracle_in_pool(w, s->pool, &e->addr))
 				continue;
-			oracle_hold(w, &e->addr, i);
-			kept[n++] = *e;
+			oracle_hold(w, &e->addr, me, ORACLE_GIVEN, e->pool);
 		}
+	return true;
+}
+
+static inline bool oracle_request(struct oracle *w, int me) {
+	const struct kube_service *s = &w->services[me]->service;
+	bool all = true;
+
+	if (s->bad_request || s->conflict)
+		return false;
+	for (uint32_t i = 0; i < s->n_requested; i++) {
+		const struct ip_addr *a = &s->requested[i];
+		bool fault = oracle_names_family(s->requested, i, a->family) ||
+			     (s->families[0] && a->family != s->families[0] &&
+			      a->family != s->families[1]) ||
+			     !oracle_in_pool(w, s->pool, a);
+
+		if (oracle_names_family(s->status, s->n_status, a->family) ||
+		    (fault && oracle_held(w, a, me)))
+			continue;
+		all &= !fault && oracle_name(w, a, me, ORACLE_REQUESTED);
 	}
-	for (int i = 0; i < w->n_services; i++) // 3: requests
-		if (oracle_asks(w, &w->services[i]->service))
-			oracle_request(w, i);
-	memcpy(w->memory, kept, n * sizeof(kept[0]));
-	w->n_memory = n;
-	for (int i = 0; i < w->n_services; i++) { // 4: pools
-		int n_f = oracle_asks(w, &w->services[i]->service)
-				  ? oracle_families(&w->services[i]->service, f)
-				  : 0;
+	return all;
+}
 
-		for (int j = 0; j < n_f; j++) {
-			struct oracle_entry e;
+// A Service that names another pool moves once that one has an address.
+static inline bool oracle_automatic(struct oracle *w, int me) {
+	const struct kube_service *s = &w->services[me]->service;
+	bool all = true;
+	uint8_t f[2];
 
-			if (oracle_remembered(w, w->services[i]->meta.name, f[j]) >= 0 ||
-			    !oracle_pick(w, i, f[j], &e))
-				continue;
-			oracle_hold(w, &e.addr, i);
-			w->memory[w->n_memory++] = e;
+	oracle_families(s, f);
+	for (int j = 0; j < 2; j++) {
+		const struct oracle_hold *held = oracle_held_of(w, f[j], me);
+		const char *pool;
+		struct ip_addr a;
+
+		if (f[j] == 0 || oracle_is_named(s, f[j]))
+			continue;
+		if (held != NULL &&
+		    (s->pool == NULL || held->pool[0] == 0 || strcmp(s->pool, held->pool) == 0 ||
+		     oracle_in_pool(w, s->pool, &held->addr)))
+			continue;
+		if (!oracle_pick(w, me, f[j], &a, &pool)) {
+			all = false;
+			continue;
 		}
+		oracle_hold(w, &a, me, ORACLE_GIVEN, pool);
+		oracle_replace(w, &a, me, ORACLE_GIVEN);
 	}
+	if (s->family_policy == KUBE_REQUIRE_DUAL_STACK &&
+	    (oracle_held_of(w, 4, me) == NULL) != (oracle_held_of(w, 6, me) == NULL))
+		all = false;
+	return all;
+}
+
+// One after the other over the list, pass by pass; then who lacks something waits, at the end of the queue if he did not yet.
+static inline void oracle_passes(struct oracle *w, const int *list, int n) {
+	static bool (*const passes[])(struct oracle *, int) = {oracle_status, oracle_remembered,
+							       oracle_request, oracle_automatic};
+	bool all[ORACLE_MAX];
+
+	memset(all, 1, sizeof(all));
+	for (int p = 0; p < 4; p++)
+		for (int i = 0; i < n; i++)
+			all[i] &= passes[p](w, list[i]);
+	for (int i = 0; i < n; i++) {
+		struct oracle_seen *s = oracle_find_seen(w, w->services[list[i]]->meta.name), seen;
+
+		if (s->waits == !all[i])
+			continue;
+		seen = *s;
+		seen.waits = !all[i];
+		memmove(s, s + 1, (&w->seen[w->n_seen] - s - 1) * sizeof(*s));
+		w->seen[w->n_seen - 1] = seen;
+	}
+}
+
+static inline void oracle_meet(struct oracle *w) {
+	for (int i = w->n_seen - 1; i >= 0; i--)
+		if (oracle_index(w, w->seen[i].name) < 0) {
+			memmove(&w->seen[i], &w->seen[i + 1],
+				(w->n_seen - i - 1) * sizeof(w->seen[0]));
+			w->n_seen--;
+		}
+	for (int i = 0; i < w->n_services; i++) {
+		struct oracle_seen *s = oracle_find_seen(w, w->services[i]->meta.name);
+
+		if (s == NULL) {
+			s = &w->seen[w->n_seen++];
+			memset(s, 0, sizeof(*s));
+			strcpy(s->name, w->services[i]->meta.name);
+		}
+		strcpy(s->uid, w->services[i]->meta.uid);
+		s->waits &= oracle_asks(w, &w->services[i]->service);
+	}
+}
+
+static inline void oracle_grant_all(struct oracle *w) {
+	int list[ORACLE_MAX], n;
+
+	memset(w->changed, 0, sizeof(w->changed));
+	for (int i = 0; i < w->n_touched; i++)
+		if (oracle_index(w, w->touched[i]) >= 0)
+			w->changed[oracle_index(w, w->touched[i])] = true;
+	w->n_touched = 0;
+	oracle_let_go(w);
+	oracle_meet(w);
+	for (int round = 0; round < 4; round++) {
+		n = 0;
+		for (int i = 0; i < w->n_seen; i++)
+			if (w->seen[i].waits)
+				list[n++] = oracle_index(w, w->seen[i].name);
+		for (int i = 0; i < w->n_services && round == 0; i++)
+			if (w->changed[i] && oracle_asks(w, &w->services[i]->service) &&
+			    !oracle_find_seen(w, w->services[i]->meta.name)->waits)
+				list[n++] = i;
+		oracle_passes(w, list, n);
+	}
+	w->n_before = 0;
+	for (int i = 0; i < w->n_holds; i++)
+		if (w->holds[i].origin == ORACLE_GIVEN)
+			w->before[w->n_before++] = w->holds[i];
 }
 
 static inline void oracle_frontend(struct oracle *w, struct model_service *out, int me,
@@ -312,10 +494,10 @@ static inline void oracle_frontends(struct oracle *w, struct model_service *out,
 	    (oracle_is_node(w, s) && out->mode != MODEL_DSR && p->node_port == 0))
 		return;
 	for (int i = 0; i < w->n_holds; i++)
-		if (w->holds[i].service == me)
+		if (oracle_is(w, &w->holds[i], me))
 			*(w->holds[i].addr.family == 4 ? &four : &six) = true;
 	for (int i = 0; i < w->n_holds; i++)
-		if (w->holds[i].service == me &&
+		if (oracle_is(w, &w->holds[i], me) &&
 		    (s->family_policy != KUBE_REQUIRE_DUAL_STACK || (four && six)))
 			oracle_frontend(w, out, me, &w->holds[i].addr, p->port,
 					MODEL_LOAD_BALANCER);

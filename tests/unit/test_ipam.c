@@ -16,7 +16,10 @@ static void the_lowest_free_address_is_found_in_any_order_of_ranges(void **state
 	const struct ip_range ranges[] = {case_range("10.0.0.20-10.0.0.30"),
 					  case_range("2001:db8::/126"), case_range("10.0.0.0/29"),
 					  case_range("255.255.255.254/31")};
-	const struct ipam_pool p = {"p", true, 4, ranges};
+	const struct ipam_pool p = {.name = "p",
+				    .auto_assign = true,
+				    .n_ranges = 4,
+				    .ranges = ranges};
 	struct ip_addr a, from;
 
 	assert_true(ipam_lowest(&a, &p, 4, NULL, is_odd_or_below_five, NULL));

@@ -47,7 +47,10 @@ static void world_show(struct world *w, const char *text) {
 
 static void world_init(struct world *w, const char *text) {
 	*w = (struct world){.range = case_range("203.0.113.0/28")};
-	w->pool = (struct ipam_pool){"public", true, 1, &w->range};
+	w->pool = (struct ipam_pool){.name = "public",
+				     .auto_assign = true,
+				     .n_ranges = 1,
+				     .ranges = &w->range};
 	w->settings = (struct kube_settings){.target = KUBE_TARGET_NODE,
 					     .forwarding = MODEL_FULLNAT,
 					     .n_pools = 1,

@@ -319,6 +319,20 @@ static void an_address_without_a_served_port_is_not_shown_but_stays_where_it_was
 	bed_fini(&b);
 }
 
+static void an_address_without_a_node_behind_it_is_shown_and_told(void **state) {
+	const struct bed_grant empty = {.addr = "203.0.113.1", .no_nodes = true};
+	struct bed b;
+
+	bed_init(&b);
+	bed_create(&b, "web");
+	bed_show(&b, "web", &empty, 1);
+	status_served(b.status, 1);
+	bed_settle(&b);
+	assert_string_equal(bed_ip(&b, "web"), "203.0.113.1");
+	assert_int_equal(bed_events(&b, "UnAvailableLoadBalancer"), 1);
+	bed_fini(&b);
+}
+
 static void the_pools_ip_mode_is_written(void **state) {
 	const struct bed_grant proxy = {.addr = "203.0.113.1", .proxy = true};
 	struct bed b;
@@ -756,6 +770,7 @@ int main(void) {
 		cmocka_unit_test(when_a_port_is_not_served_every_port_is_listed),
 		cmocka_unit_test(
 			an_address_without_a_served_port_is_not_shown_but_stays_where_it_was),
+		cmocka_unit_test(an_address_without_a_node_behind_it_is_shown_and_told),
 		cmocka_unit_test(the_pools_ip_mode_is_written),
 		cmocka_unit_test(a_server_that_drops_ip_mode_is_not_written_to_for_ever),
 		cmocka_unit_test(a_follower_writes_nothing_and_a_new_leader_what_is_missing),
