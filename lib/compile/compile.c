@@ -4,6 +4,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -104,6 +105,7 @@ void compile_destroy(struct compile *c) {
 		blob_free(b);
 	}
 	snapshot_parts_free(&c->parts);
+	back_fini(&c->back);
 	fixed_fini(c);
 	ids_fini(&c->service_ids);
 	ids_fini(&c->frontend_ids);
@@ -156,13 +158,22 @@ static struct entry *entry_get(struct compile *c, const struct model_key *key) {
 	return e;
 }
 
+void entry_refuse(struct compile *c, struct entry *e, const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(e->reason, sizeof(e->reason), format, args);
+	va_end(args);
+	c->has_reasons = true;
+}
+
 // The model's changed keys, and those that could not be served wholly: what they lacked may be free by now.
 static int collect_pending(struct compile *c, struct model *m) {
 	struct model_key *dirty, *all;
 	uint32_t waiting = 0, n;
 	int got;
 
-	for (const struct entry *e = c->entries; e != NULL; e = e->hh.next)
+	for (const struct entry *e = c->has_reasons ? c->entries : NULL; e != NULL; e = e->hh.next)
 		waiting += e->reason[0] != 0;
 	got = model_take_dirty(m, &dirty);
 	if (got < 0)
@@ -175,10 +186,11 @@ static int collect_pending(struct compile *c, struct model *m) {
 	}
 	c->pending = all;
 	memcpy(&all[c->n_pending], dirty, (uint32_t)got * sizeof(*all));
-	for (const struct entry *e = c->entries; e != NULL; e = e->hh.next)
+	for (const struct entry *e = c->has_reasons ? c->entries : NULL; e != NULL; e = e->hh.next)
 		if (e->reason[0] != 0)
 			all[n++] = e->key;
 	c->n_pending = n;
+	c->has_reasons = false; // of those that are not pending
 	free(dirty);
 	return 0;
 }

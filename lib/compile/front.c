@@ -61,16 +61,16 @@ static void leave(struct compile *c, struct front *f) {
 	free(f);
 }
 
-static void say(struct entry *e, const char *what, const struct front *holder,
+static void say(struct compile *c, struct entry *e, const char *what, const struct front *holder,
 		const struct place *p) {
 	char text[IP_ADDR_STR + 8];
 
 	ip_port_format(&p->addr, be16toh(p->port), text);
 	if (holder != NULL)
-		snprintf(e->reason, sizeof(e->reason), "%s is served by %.40s/%.40s", text,
-			 holder->side->entry->key.ns, holder->side->entry->key.name);
+		entry_refuse(c, e, "%s is served by %.40s/%.40s", text, holder->side->entry->key.ns,
+			     holder->side->entry->key.name);
 	else
-		snprintf(e->reason, sizeof(e->reason), "%s: %s", text, what);
+		entry_refuse(c, e, "%s: %s", text, what);
 }
 
 // *out: NULL when the place can't be had (the entry then has a reason).
@@ -81,7 +81,7 @@ static int join(struct compile *c, struct side *s, const struct place *place, ui
 	*out = NULL;
 	HASH_FIND(hh, c->fronts, place, sizeof(*place), f);
 	if (f != NULL) {
-		say(s->entry, "", f, place);
+		say(c, s->entry, "", f, place);
 		return 0;
 	}
 	f = calloc(1, sizeof(*f));
@@ -97,7 +97,7 @@ static int join(struct compile *c, struct side *s, const struct place *place, ui
 		bool full = f->id == IDS_NONE;
 
 		if (full)
-			say(s->entry, "no free frontend id", NULL, place);
+			say(c, s->entry, "no free frontend id", NULL, place);
 		else
 			ids_leave(&c->frontend_ids, f->id);
 		local_release(c, &place->addr);

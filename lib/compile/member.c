@@ -50,14 +50,12 @@ static int join(struct compile *c, struct side *s, const struct place *place, st
 	if (m->point == NULL) {
 		free(m);
 		if (error == -ENOSPC)
-			snprintf(s->entry->reason, sizeof(s->entry->reason),
-				 "no free endpoint id for every backend");
+			entry_refuse(c, s->entry, "no free endpoint id for every backend");
 		return error == -ENOSPC ? 0 : error;
 	}
 	m->id = ids_take(&c->backend_ids, c->now);
 	if (m->id == IDS_NONE) {
-		snprintf(s->entry->reason, sizeof(s->entry->reason),
-			 "no free backend id for every backend");
+		entry_refuse(c, s->entry, "no free backend id for every backend");
 		point_leave(c, m);
 		free(m);
 		return 0;
@@ -102,8 +100,7 @@ static void follow_model(struct compile *c, struct side *s, struct member *m,
 
 // One more than a table takes; m: it was a member so far, or NULL.
 static void refuse(struct compile *c, struct side *s, struct member *m) {
-	snprintf(s->entry->reason, sizeof(s->entry->reason), "more than %d backends",
-		 MAGLEV_MAX_BACKENDS);
+	entry_refuse(c, s->entry, "more than %d backends", MAGLEV_MAX_BACKENDS);
 	if (m == NULL)
 		return;
 	leave(c, m);

@@ -50,7 +50,13 @@ static struct point *create(struct compile *c, const struct place *place, int *e
 	if (p == NULL)
 		return NULL;
 	points_forget(c, c->now);
-	*p = (struct point){.place = *place, .id = ids_take(&c->endpoint_ids, c->now)};
+	if (back_reserve(&c->back, HASH_COUNT(c->points) + 1) < 0) {
+		free(p);
+		return NULL;
+	}
+	*p = (struct point){.place = *place,
+			    .id = ids_take(&c->endpoint_ids, c->now),
+			    .back = BACK_NONE};
 	if (p->id == IDS_NONE) {
 		*error = -ENOSPC;
 		free(p);
@@ -140,6 +146,7 @@ static void settle(struct compile *c, struct point *p) {
 	if (memcmp(&ref, &p->ref, sizeof(ref)) != 0)
 		c->endpoints_changed = true;
 	p->ref = ref;
+	back_set(&c->back, p);
 }
 
 void points_settle(struct compile *c) {

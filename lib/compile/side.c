@@ -77,8 +77,8 @@ static int create(struct compile *c, struct entry *e, uint8_t family, uint8_t mo
 			   .mode = mode,
 			   .id = ids_take(&c->service_ids, c->now)};
 	if (s->id == IDS_NONE) {
-		snprintf(e->reason, sizeof(e->reason), "no free service id: more than %u services",
-			 TABLES_MAX_SERVICES);
+		entry_refuse(c, e, "no free service id: more than %u services",
+			     TABLES_MAX_SERVICES);
 		free(s);
 		return 0;
 	}

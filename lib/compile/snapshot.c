@@ -33,27 +33,6 @@ static struct tuple_map *map_fronts(const struct compile *c) {
 	return map;
 }
 
-// dsr's have no way back through us.
-static struct tuple_map *map_points(const struct compile *c) {
-	uint32_t n = 0;
-	struct tuple_entry *list = calloc(HASH_COUNT(c->points) + 1, sizeof(*list));
-	struct tuple_map *map;
-
-	if (list == NULL)
-		return NULL;
-	for (const struct point *p = c->points; p != NULL; p = p->hh.next) {
-		if (!p->ref.dnat && !p->ref.fullnat)
-			continue;
-		list[n] = (struct tuple_entry){.addr = p->place.addr,
-					       .port = p->place.port,
-					       .protocol = p->place.protocol};
-		memcpy(&list[n++].value, &p->ref, sizeof(p->ref));
-	}
-	map = tuple_map_create(list, n, c->secret);
-	free(list);
-	return map;
-}
-
 static struct tuple_map *map_locals(const struct compile *c) {
 	uint32_t n = 0;
 	struct tuple_entry *list = calloc(HASH_COUNT(c->locals) + 1, sizeof(*list));
@@ -108,7 +87,8 @@ static int make_parts(struct compile *c, struct snapshot_parts *p) {
 	if (ok && (first || c->frontends_changed))
 		ok = (p->frontend_map = map_fronts(c)) != NULL;
 	if (ok && (first || c->endpoints_changed))
-		ok = (p->endpoint_map = map_points(c)) != NULL;
+		ok = (p->endpoint_map = tuple_map_create(c->back.entries, c->back.n, c->secret)) !=
+		     NULL;
 	if (ok && (first || c->locals_changed))
 		ok = (p->local_map = map_locals(c)) != NULL;
 	if (ok)
@@ -213,6 +193,8 @@ static void commit_locals(struct compile *c, struct ip_addr *list) {
 	free(c->new_addresses);
 	c->new_addresses = list;
 	c->n_new_addresses = 0;
+	if (!c->locals_changed)
+		return;
 	HASH_ITER(hh, c->locals, l, next) {
 		if (l->fronts > 0 && !l->announced)
 			list[c->n_new_addresses++] = l->addr;
@@ -261,7 +243,7 @@ int snapshot_make(struct compile *c, struct compile_garbage **garbage) {
 		return 0;
 	}
 	g = calloc(1, sizeof(*g));
-	addresses = calloc(HASH_COUNT(c->locals) + 1, sizeof(*addresses));
+	addresses = calloc((c->locals_changed ? HASH_COUNT(c->locals) : 0) + 1, sizeof(*addresses));
 	if (g == NULL || addresses == NULL || make_blobs(c) < 0 || make_parts(c, &next) < 0) {
 		free(g);
 		free(addresses);

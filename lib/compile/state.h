@@ -12,6 +12,7 @@
 
 #include "compile/compile.h"
 #include "compile/ids.h"
+#include "tables/tuple_map.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -58,12 +59,21 @@ struct point { // an endpoint; without members it rests, and one that comes back
 	struct member *members;
 	uint64_t oldest; // age of the front that ref names; 0: none
 	struct endpoint_ref ref;
+	uint32_t back; // its place in the entries of the endpoint map; BACK_NONE: it has none
 	bool touched;
 	struct point *next_touched;
 	uint64_t mark;          // of the last walk over owners
 	uint64_t resting_until; // seconds; 0: in use
 	struct point *rest_prev, *rest_next;
 	UT_hash_handle hh;
+};
+
+#define BACK_NONE UINT32_MAX
+
+struct back { // what the endpoint map is made of, in no order
+	struct tuple_entry *entries;
+	struct point **of; // whose each is
+	uint32_t n, room;
 };
 
 struct shared_table { // between the blobs of one side as long as the usable set is the same
@@ -102,7 +112,7 @@ struct entry {
 	struct model_key key;
 	struct side *sides[2]; // IPv4, IPv6
 	uint64_t generation;
-	char reason[160];
+	char reason[160]; // written by entry_refuse()
 	UT_hash_handle hh;
 };
 
@@ -137,12 +147,14 @@ struct compile {
 	struct entry *entries;
 	struct front *fronts;
 	struct point *points;
+	struct back back;
 	struct local *locals;
 	uint64_t age, mark;
 
 	// What the next snapshot has to show.
 	struct model_key *pending;
 	uint32_t n_pending;
+	bool has_reasons; // some entry's is not ""
 	bool services_changed, frontends_changed, endpoints_changed, locals_changed, owners_changed;
 	struct point *touched;
 	struct point *resting; // endpoints, in order of resting_until
@@ -179,6 +191,11 @@ _Static_assert(sizeof(struct frontend_ref) == 8 && offsetof(struct frontend, ref
 	       "stored whole");
 _Static_assert(sizeof(struct endpoint_ref) == 8 && offsetof(struct endpoint, ref) % 8 == 0,
 	       "stored whole");
+
+// compile.c
+// Why an entry is not, or not wholly, in the tables.
+__attribute__((format(printf, 3, 4))) void entry_refuse(struct compile *c, struct entry *e,
+							const char *format, ...);
 
 // fixed.c: the site
 int fixed_init(struct compile *c, const struct mac_addr *macs, struct error *err);
@@ -223,6 +240,11 @@ void points_commit(struct compile *c);
 // Give up the ids of endpoints that have rested.
 void points_forget(struct compile *c, uint64_t now);
 void owners_settle(struct compile *c);
+
+// back.c
+int back_reserve(struct back *b, uint32_t n);   // room for so many. Errors: -ENOMEM
+void back_set(struct back *b, struct point *p); // its ref is another one; room is there
+void back_fini(struct back *b);
 
 // blob.c
 int blob_make(struct compile *c, struct side *s); // -> s->next_blob
