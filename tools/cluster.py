@@ -159,7 +159,8 @@ class Cluster(Clients):
         self.pods = [Pod(self, n) for n in range(1, pods + 1)]
         if management:
             self._manage()
-        self.sluice = Sluice(lab, self.lb, build, self._config(workers))
+        self.config = self._config(workers)  # also for a sluiced of somebody else's
+        self.sluice = Sluice(lab, self.lb, build, self.config)
 
     def _manage(self):
         """A network of its own between the kernel of lb and the pods: there lb reaches 10.0.0.11 beside its data plane."""

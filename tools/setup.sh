@@ -22,7 +22,7 @@ packages=(
 	meson ninja-build pkg-config gcc libc6-dev clang clang-format libclang-rt-14-dev llvm
 	libdpdk-dev dpdk-dev dpdk libnuma-dev libcurl4-openssl-dev libjansson-dev libpcap-dev libcmocka-dev libevent-dev
 	libyaml-dev libssl-dev libnghttp2-dev uthash-dev python3 python3-scapy
-	nginx-light dnsmasq-base bind9-dnsutils socat iperf3 curl iproute2 ethtool procps nftables openssl
+	nginx-light dnsmasq-base bind9-dnsutils socat iperf3 curl iproute2 ethtool procps nftables openssl faketime
 )
 
 say() {

@@ -175,6 +175,7 @@ class Watch:
         return self.server.event("BOOKMARK", {"kind": self.kind.name, "apiVersion": self.kind.api_version, "metadata": meta})
 
     def _follow(self, index, version):
+        """version: what the client has. From a future that this server does not know, it hears nothing until that has come."""
         server, store = self.server, self.server.store
         seconds = float(self.query.get("timeoutSeconds", 1800))
         end = time.monotonic() + seconds
@@ -195,15 +196,18 @@ class Watch:
                             self.response.abort()  # a client says nothing more, unless it leaves
                         continue
             if events:
-                index, version = following, events[-1].version
-                self._tell(events)
+                index = following
+                self._tell([e for e in events if e.version > version])
             else:
                 mark = time.monotonic() + server.bookmarks
-                self.response.write(self._bookmark(latest))
+                if latest >= version:
+                    self.response.write(self._bookmark(latest))
         self.response.end()
 
     def _tell(self, events):
         lines = [line for e in events if (line := self._event(e))]
+        if not lines:
+            return
         if self.server.on_sent is not None:
             self.server.on_sent(events)
         self.response.write(b"".join(lines))

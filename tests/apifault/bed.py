@@ -26,7 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netlab import LabError, wait_for  # noqa: E402
-from resources import SERVICES  # noqa: E402
+import objects  # noqa: E402
+from resources import SERVICES, SLICES  # noqa: E402
 from server import ApiServer  # noqa: E402
 
 Test = collections.namedtuple("Test", "name function seconds root")
@@ -63,11 +64,42 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def write_kubeconfig(path, server, **user):
+    """user: fields of the user in it. With TLS the CA is ca.crt beside it."""
+    cluster = {"server": server.url}
+    if server.tls is not None:
+        cluster["certificate-authority"] = "ca.crt"
+    path.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "fault",
+        "clusters": [{"name": "fault", "cluster": cluster}], "users": [{"name": "sluice", "user": user}],
+        "contexts": [{"name": "fault", "context": {"cluster": "fault", "user": "sluice"}}]}))
+
+
+class Clock:
+    """Libfaketime between a program and its clocks: hours pass in no time. both: the monotonic clock as well as that on the wall."""
+
+    def __init__(self, directory, both):
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        if library is None:
+            raise LabError("libfaketime is missing: apt-get install faketime")
+        self.path, self.ahead = directory / "clock", 0
+        self.env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(self.path), "FAKETIME_NO_CACHE": "1",
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "0" if both else "1"}
+        self.turn(0)
+
+    def turn(self, seconds):
+        """Forward, or back."""
+        self.ahead += seconds
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(f"{self.ahead:+d}\n")
+        fresh.rename(self.path)
+
+
 class Daemon:
     """A sluiced, its configuration, and what it says about itself."""
 
-    def __init__(self, directory, config, enter=()):
-        self.directory, self.enter = directory, list(enter)
+    def __init__(self, directory, config, enter=(), clock=None):
+        self.directory, self.enter, self.clock = directory, list(enter), clock
         self.socket = directory / "sluice.sock"
         self.config = directory / "sluice.json"
         self.log_path = directory / "sluiced.log"
@@ -80,7 +112,8 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
                 [*self.enter, "setpriv", "--pdeathsig", "KILL", build / "app/sluiced/sluiced", "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **(self.clock.env if self.clock else {})})
         self.wait("sluiced to answer on its socket", self._answers, seconds)
         return self
 
@@ -103,6 +136,12 @@ class Daemon:
             self.popen.wait()
             raise LabError(f"sluiced did not end within 5 s; its log ends:\n{self.log()[-2000:]}") from None
 
+    def kill(self):
+        """Whatever state it is in."""
+        if self.popen is not None and self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 
@@ -111,6 +150,15 @@ class Daemon:
             return wait_for(what, condition, seconds)
         except LabError as e:
             raise LabError(f"{e}; kube says {self._last_words()}") from None
+
+    def soon(self, what, condition, seconds=10):
+        """Waits while its clock runs fifty times as fast: for what follows after a pause. It needs a clock that is "both"."""
+        def look():
+            value = condition()
+            if not value:
+                self.clock.turn(1)
+            return value
+        return self.wait(what, look, seconds)
 
     def _last_words(self):
         try:
@@ -141,6 +189,12 @@ class Daemon:
 
     def kube(self):
         return self.get("kube")
+
+    def has_snapshot(self, server):
+        """The file holds the Services and slices of today."""
+        path = self.directory / "snapshot.json"
+        text = path.read_text() if path.exists() else ""
+        return all(f'"resourceVersion":"{e.version}"' in text for kind in (SERVICES, SLICES) for e in server.store.snapshot(kind)[1])
 
     def services(self):
         """{namespace/name: row} of the first port of each."""
@@ -197,9 +251,7 @@ class Case:
 
     def __exit__(self, *_):
         for d in self.daemons:
-            if d.popen is not None and d.popen.poll() is None:
-                d.popen.kill()
-                d.popen.wait()
+            d.kill()
         for server in self.servers:
             server.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -215,17 +267,9 @@ class Case:
         self.servers.append(server)
         return server
 
-    def kubeconfig(self, name="kubeconfig", **user):
-        """For the server; user: fields of its user. With TLS the CA is ca.crt beside it."""
-        cluster = {"server": self.server.url}
-        if self.server.tls is not None:
-            cluster["certificate-authority"] = "ca.crt"
-        path = self.directory / name
-        path.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "fault",
-            "clusters": [{"name": "fault", "cluster": cluster}], "users": [{"name": "sluice", "user": user}],
-            "contexts": [{"name": "fault", "context": {"cluster": "fault", "user": "sluice"}}]}))
-        return path
+    def kubeconfig(self, **user):
+        """user: fields of the user in it."""
+        write_kubeconfig(self.directory / "kubeconfig", self.server, **user)
 
     def config(self, directory, kubernetes, services):
         return {
@@ -241,13 +285,14 @@ class Case:
             "log": {"level": "debug", "format": "text"},
         }
 
-    def daemon(self, name="sluice", start=True, kubernetes=None, **services):
-        """A sluiced that follows the server; kubernetes, services: more of these sections of its configuration."""
+    def daemon(self, name="sluice", start=True, kubernetes=None, clock=None, **services):
+        """A sluiced that follows the server; kubernetes, services: more of these sections of its configuration.
+        clock: "both" or "wall", which of its clocks obey d.clock.turn()."""
         directory = self.directory / name
         directory.mkdir()
         if not (self.directory / "kubeconfig").exists():
             self.kubeconfig()
-        d = Daemon(directory, self.config(directory, kubernetes or {}, services))
+        d = Daemon(directory, self.config(directory, kubernetes or {}, services), clock=clock and Clock(directory, clock == "both"))
         self.daemons.append(d)
         return d.start() if start else d
 
@@ -258,6 +303,29 @@ class Case:
         names = {f"{e.object['metadata']['namespace']}/{e.object['metadata']['name']}" for e in entries}
         d.wait("sluiced to show all Services", lambda: set(d.services()) == names and d.is_settled(), seconds)
         return d
+
+    def web(self, addresses=("10.0.1.1", "10.0.1.2"), **more):
+        """The usual beginning: one Service, its slice, and a sluiced that serves it, whose clock can be turned. more: as daemon()."""
+        self.server.put(SERVICES, objects.service("web", ip=VIPS[1]))
+        self.server.put(SLICES, objects.slice_of("web", addresses))
+        d = self.daemon(**{"clock": "both", **more})
+        d.wait("the Service to be served", lambda: d.serves("web", addresses))
+        return d
+
+    def relist(self):
+        """Makes every watch start over: its version is too old by now."""
+        self.server.store.advance()
+        self.server.store.compact()
+        self.server.drop()
+
+    def lists(self, kind=None, since=0):
+        """Requests for everything there is: plain lists, and watches that begin with it."""
+        return [e for e in self.server.asked(kind=kind, since=since)
+                if e.verb == "list" and "continue" not in e.query or e.query.get("sendInitialEvents") == "true"]
+
+    def watches(self, kind=None, since=0):
+        """Requests to go on from a version."""
+        return [e for e in self.server.asked("watch", kind, since) if e.query.get("sendInitialEvents") != "true"]
 
     def wait(self, what, condition, seconds=10):
         if self.daemons:

@@ -9,6 +9,8 @@ import threading
 import time
 import uuid
 
+from resources import SERVICES
+
 Event = collections.namedtuple("Event", "version type kind old new")  # old, new: Entry or None
 FIRST_VERSION = 1000
 
@@ -19,6 +21,13 @@ def encode(value):
 
 def now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def admitted(kind, o):
+    """As the strategy of its kind leaves it: only Services of type LoadBalancer have a status.loadBalancer."""
+    if kind is not SERVICES or o.get("spec", {}).get("type") == "LoadBalancer" or not o.get("status"):
+        return o
+    return {**o, "status": {**o["status"], "loadBalancer": {}}}
 
 
 class Entry:
@@ -60,6 +69,7 @@ class Store:
             self.version += 1
             was = old.object["metadata"] if old else {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
             kept = {k: was[k] for k in ("uid", "creationTimestamp") if k in was}
+            o = admitted(kind, o)
             o = {"kind": kind.name, "apiVersion": kind.api_version, **o,
                  "metadata": {**kept, **meta, "resourceVersion": str(self.version)}}
             entry = Entry(o, self.version, owners if owners is not None else (old.owners if old else {}))
