@@ -54,6 +54,8 @@ char *access_describe(const struct kubeconfig *k) {
 		put_list(f, k->exec->argv);
 		put_list(f, k->exec->env);
 		fprintf(f, "%d;", k->exec->cluster_info);
+		put(f, k->exec->config);
+		put(f, k->exec->install_hint);
 	}
 	if (fclose(f) == 0)
 		return text;

@@ -153,8 +153,12 @@ static int connect_as(struct cluster *c, struct kubeconfig *access, struct error
 	c->server = (struct reflector_server){0};
 	if (follow(c, KUBE_SERVICE) < 0 || follow(c, KUBE_SLICE) < 0 || follow(c, KUBE_NODE) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	log_info("kubernetes: following %s%s", access->server,
-		 access->insecure ? ", whose certificate is NOT verified" : "");
+	log_info("kubernetes: following %s", access->server);
+	if (access->insecure)
+		log_warn(
+			"kubernetes: the certificate of %s is NOT verified: %s says "
+			"insecure-skip-tls-verify, so whoever is on the way can play the API server",
+			access->server, access->source);
 	return 0;
 }
 
