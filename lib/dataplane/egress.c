@@ -29,16 +29,14 @@ void write_l2(const struct tables_port *p, struct rte_mbuf *m, uint16_t l3, cons
 
 // To the device. Counted by the worker that hands it over, whoever made it ready.
 static uint16_t send_burst(struct worker *w, uint16_t port, struct tx_buffer *b) {
-	uint64_t all = 0, unsent = 0;
+	uint64_t unsent = 0;
 	uint16_t sent;
 
-	for (uint16_t i = 0; i < b->n; i++)
-		all += rte_pktmbuf_pkt_len(b->m[i]);
 	sent = w->dp->io.send(w->dp->io.ctx, w, port, b->m, b->n);
 	for (uint16_t i = sent; i < b->n; i++)
 		unsent += rte_pktmbuf_pkt_len(b->m[i]);
 	bump(&w->counters.tx_packets, sent);
-	bump(&w->counters.tx_bytes, all - unsent);
+	bump(&w->counters.tx_bytes, b->bytes - unsent);
 	return sent;
 }
 
@@ -64,6 +62,7 @@ void flush_port(struct worker *w, uint16_t port) {
 		rte_pktmbuf_free_bulk(&b->m[sent], (unsigned)(b->n - sent));
 	}
 	b->n = 0;
+	b->bytes = 0;
 }
 
 void send_frame(struct worker *w, struct rte_mbuf *m, uint16_t port) {

@@ -27,7 +27,7 @@ void bench_lap(const char *pass);
 #define LAP(pass)
 #endif
 
-#define AHEAD 6 // frames whose first line is on its way
+#define AHEAD 16 // frames whose first line is on its way
 #define LANE static inline __attribute__((always_inline))
 
 static const uint8_t special_flags = PARSE_TCP_FIN | PARSE_TCP_SYN | PARSE_TCP_RST;
@@ -60,13 +60,30 @@ LANE bool has_snat(const struct tables *t, const uint8_t family) {
 	return (family == 4 ? t->n_snat4 : t->n_snat6) > 0;
 }
 
+// The key of the packet's flow, as its entry has it.
+LANE void set_key_of(struct lane *l, const void *client, uint16_t port, uint32_t frontend,
+		     const uint8_t family) {
+	uint64_t word = family == 4 ? parse_load32(client) : 0;
+
+	l->want = (struct flow_words){.a = word << 32 | frontend, .b = port};
+	if (family == 6)
+		memcpy(l->client6, client, sizeof(l->client6));
+}
+
+LANE uint32_t frontend_of(const struct lane *l) {
+	return (uint32_t)l->want.a & ((1u << FLOW_ID_BITS) - 1);
+}
+
 LANE struct flow_key key_of(const struct lane *l, const uint8_t family) {
-	struct flow_key k = {.id = l->id,
-			     .port = l->client_port,
+	struct flow_key k = {.id = frontend_of(l),
+			     .port = (uint16_t)l->want.b,
 			     .family = family,
 			     .kind = FLOW_FORWARD};
 
-	memcpy(k.addr, l->client, family == 4 ? 4 : 16);
+	if (family == 4)
+		k.addr[0] = (uint32_t)(l->want.a >> 32);
+	else
+		memcpy(k.addr, l->client6, sizeof(k.addr));
 	return k;
 }
 
@@ -209,9 +226,7 @@ static struct filled read_all(const struct tables *t, struct lane *lanes, struct
 // --- name ---
 
 LANE void name_flow(const struct worker *w, struct lane *l, bool record, const uint8_t family) {
-	struct flow_key k = key_of(l, family);
-
-	l->hash = flow_hash_in(w->flows, family, &k);
+	l->hash = flow_hash_of(w->flows, family, l->client6, l->want);
 	l->flow = flow_home(w->flows, family, l->hash);
 	flow_prefetch(w->flows, family, l->hash, record);
 }
@@ -223,17 +238,21 @@ struct burst {
 	bool any_owner; // one worker, or packets that were handed over to their owner
 };
 
+LANE bool is_owner(const struct burst *b, const struct lane *l, bool by_address,
+		   const uint8_t family) {
+	const struct flow_key k = key_of(l, family);
+
+	return tables_owner(b->t, family, k.addr, k.port, by_address) == b->w->id;
+}
+
 LANE bool name_in(const struct burst *b, struct lane *l, const uint8_t family) {
 	const struct tables *t = b->t;
 
 	if (!frontend_ref_is_plain(l->frontend))
 		return false;
-	l->id = l->frontend.id;
-	l->client_port = src_port_of(l, family);
-	memcpy(l->client, src_of(l, family), family == 4 ? 4 : 16);
+	set_key_of(l, src_of(l, family), src_port_of(l, family), l->frontend.id, family);
 	if (!b->any_owner && !tables_is_receivers(t, l->frontend) &&
-	    tables_owner(t, family, l->client, l->client_port, l->frontend.owner_by_address) !=
-		    b->w->id)
+	    !is_owner(b, l, l->frontend.owner_by_address, family))
 		return false;
 	name_flow(b->w, l, l->frontend.mode == TABLES_FULLNAT, family);
 	return true;
@@ -283,11 +302,8 @@ LANE bool name_dnat(const struct burst *b, struct lane *l, struct endpoint_ref e
 		    const uint8_t family) {
 	if (!endpoint.dnat || endpoint.ambiguous)
 		return false;
-	l->id = endpoint.frontend;
-	l->client_port = dst_port_of(l, family);
-	memcpy(l->client, dst_of(l, family), family == 4 ? 4 : 16);
-	if (!b->any_owner && tables_owner(b->t, family, l->client, l->client_port,
-					  endpoint.owner_by_address) != b->w->id)
+	set_key_of(l, dst_of(l, family), dst_port_of(l, family), endpoint.frontend, family);
+	if (!b->any_owner && !is_owner(b, l, endpoint.owner_by_address, family))
 		return false;
 	name_flow(b->w, l, false, family);
 	return true;
@@ -340,9 +356,7 @@ LANE void name_origins(const struct burst *b, struct lane *lanes, uint16_t n,
 			l->way = WAY_ASIDE;
 			continue;
 		}
-		memcpy(l->client, o.addr, family == 4 ? 4 : 16);
-		l->id = o.frontend;
-		l->client_port = o.port;
+		set_key_of(l, o.addr, o.port, o.frontend, family);
 		name_flow(b->w, l, false, family);
 	}
 }
@@ -356,18 +370,16 @@ LANE bool find_all(const struct burst *b, struct lane *lanes, uint16_t n, const 
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
-		struct flow_key k;
 
 		if (l->way == WAY_ASIDE)
 			continue;
-		k = key_of(l, family);
-		l->flow = flow_seek(b->w->flows, family, &k, l->hash, l->flow);
+		l->flow = flow_seek(b->w->flows, family, l->client6, l->want, l->hash, l->flow);
 		if (l->flow != NULL)
 			rte_prefetch0(&backends[l->flow->backend]);
 		else
 			missing = true;
 		if (l->way != WAY_IN)
-			rte_prefetch0(&b->t->frontends[l->id]);
+			rte_prefetch0(&b->t->frontends[frontend_of(l)]);
 	}
 	return missing;
 }
@@ -392,6 +404,7 @@ LANE bool begins_flow(const struct lane *l) {
 
 LANE bool name_choice(const struct burst *b, struct lane *l, const uint8_t family) {
 	const struct tables *t = b->t;
+	const struct flow_key k = key_of(l, family);
 	const struct service *s;
 
 	if (l->way != WAY_IN || !begins_flow(l) || !is_sound(t, l, family))
@@ -399,7 +412,7 @@ LANE bool name_choice(const struct burst *b, struct lane *l, const uint8_t famil
 	s = t->services[l->frontend.service];
 	if (s->n_usable == 0)
 		return false;
-	l->choice = tables_choice(&t->frontends[l->id], l->client, l->client_port);
+	l->choice = tables_choice(&t->frontends[k.id], k.addr, k.port);
 	if (s->table.size > 0)
 		maglev_prefetch(&s->table, l->choice);
 	flow_prefetch(b->w->flows, family, l->hash, true);
@@ -488,16 +501,16 @@ LANE bool route_in(const struct deliver *d, const struct lane *l, const struct b
 LANE bool route_back(struct deliver *d, const struct lane *l, struct hop *out,
 		     const uint8_t family) {
 	const struct tables *t = d->t;
-	uint32_t i = family == 4
-			     ? lpm_find4_near(t->route_map, l->client[0], &d->near)
-			     : lpm_find6_near(t->route_map, (const uint8_t *)l->client, &d->near);
+	const struct flow_key k = key_of(l, family);
+	uint32_t i = family == 4 ? lpm_find4_near(t->route_map, k.addr[0], &d->near)
+				 : lpm_find6_near(t->route_map, (const uint8_t *)k.addr, &d->near);
 	uint32_t nexthop;
 
 	if (i == LPM_NONE)
 		return false;
 	nexthop = t->routes[i].nexthop;
 	if (t->routes[i].on_link)
-		nexthop = neighbor_find(d->neighbors, t->routes[i].port, family, l->client);
+		nexthop = neighbor_find(d->neighbors, t->routes[i].port, family, k.addr);
 	return nexthop != NEIGHBOR_NONE && use_nexthop(d, l, nexthop, out);
 }
 
@@ -532,12 +545,13 @@ LANE void rewrite_in(const struct deliver *d, struct lane *l, const struct backe
 
 LANE void rewrite_back(struct lane *l, const struct frontend *f, const uint8_t family) {
 	struct rewrite_end src = lane_end(f->addr.b, f->port, family), dst;
+	const struct flow_key k = key_of(l, family);
 
 	if (l->way == WAY_BACK_DNAT) {
 		rewrite(l, family, &src, NULL);
 		return;
 	}
-	dst = lane_end(l->client, l->client_port, family);
+	dst = lane_end(k.addr, k.port, family);
 	rewrite(l, family, &src, &dst);
 }
 
@@ -614,7 +628,7 @@ LANE bool deliver_known_in(struct deliver *d, struct lane *l, struct flow *f,
 LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
 			     const uint8_t family) {
 	const struct backend *b = &d->backends[f->backend];
-	const struct frontend *front = &d->t->frontends[l->id];
+	const struct frontend *front = &d->t->frontends[frontend_of(l)];
 	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
 	struct hop hop;
 

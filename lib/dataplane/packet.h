@@ -74,10 +74,10 @@ struct lane {
 		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
 	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
 	struct frontend_ref frontend;
-	uint32_t client[4]; // the flow's key: this, its port, and the frontend's id
-	uint32_t id, endpoint;
-	uint32_t backend; // of a new flow
-	uint16_t client_port, snat_port;
+	struct flow_words want;     // the flow's key, as its entry has it
+	uint32_t client6[4];        // IPv6: and the client's address
+	uint32_t endpoint, backend; // backend: of a new flow
+	uint16_t snat_port;
 	struct parse_brief p;
 	uint8_t snat_index, way;
 };

@@ -99,6 +99,7 @@ static inline void push_frame(struct worker *w, struct rte_mbuf *m, uint16_t por
 	struct tx_buffer *b = &w->tx[port];
 
 	m->port = port;
+	b->bytes += rte_pktmbuf_pkt_len(m);
 	b->m[b->n++] = m;
 	if (b->n == BURST)
 		flush_port(w, port);

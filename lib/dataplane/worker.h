@@ -104,6 +104,7 @@ struct held { // a packet that waits for its next hop
 
 struct tx_buffer {
 	uint16_t n;
+	uint32_t bytes; // of all; only counted where they leave to a device
 	struct rte_mbuf *m[BURST];
 };
 

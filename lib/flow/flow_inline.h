@@ -8,22 +8,6 @@
 
 #include "flow/flow_table.h"
 
-static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
-				    const struct flow_key *k) {
-	uint64_t rest = (uint64_t)k->id << 32 | (uint64_t)k->kind << 16 | k->port;
-
-	if (family == 4)
-		return flow_mix(k->addr[0] ^ t->key[0], rest ^ t->key[1]);
-	return flow_mix(flow_mix(((uint64_t)k->addr[0] << 32 | k->addr[1]) ^ t->key[0],
-				 ((uint64_t)k->addr[2] << 32 | k->addr[3]) ^ t->key[1]) ^
-				t->key[2],
-			rest ^ t->key[3]);
-}
-
-static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k) {
-	return k->family == 4 ? flow_hash_in(t, 4, k) : flow_hash_in(t, 6, k);
-}
-
 static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
 				 bool record) {
 	uint32_t bucket = flow_bucket_a(t, family, hash);
@@ -54,16 +38,36 @@ static inline struct flow_words flow_want(uint8_t family, const struct flow_key 
 	((struct flow_words){UINT64_C(0xffffffff) << 32 | ((UINT64_C(2) << FLOW_ID_BITS) - 1),     \
 			     0xffff})
 
+static inline uint64_t flow_hash_of(const struct flow_table *t, uint8_t family, const void *addr,
+				    struct flow_words want) {
+	struct flow_words w;
+
+	if (family == 4)
+		return flow_mix(want.a ^ t->key[0], want.b ^ t->key[1]);
+	w = flow_load(addr);
+	return flow_mix(flow_mix(w.a ^ t->key[0], w.b ^ t->key[1]) ^ t->key[2],
+			(want.a << 16 | want.b) ^ t->key[3]);
+}
+
+static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
+				    const struct flow_key *k) {
+	return flow_hash_of(t, family, k->addr, flow_want(family, k));
+}
+
+static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k) {
+	return k->family == 4 ? flow_hash_in(t, 4, k) : flow_hash_in(t, 6, k);
+}
+
 // The first slot of a hash's bucket A: with it, and the hash, the search goes on later.
 static inline struct flow *flow_home(const struct flow_table *t, uint8_t family, uint64_t hash) {
 	return flow_slot(t, family, flow_bucket_a(t, family, hash), 0);
 }
 
 // A free slot is all zero but for its chain, and so is no flow's key: no client has port 0.
-static inline struct flow *flow_match(uint8_t family, struct flow *bucket,
-				      const struct flow_key *k) {
+static inline struct flow *flow_match(uint8_t family, struct flow *bucket, const void *addr,
+				      struct flow_words want) {
 	char *line = (char *)bucket - (family == 4 ? 0 : sizeof(struct flow6) - sizeof(*bucket));
-	int at = flow_line_find(line, family, k->addr, flow_want(family, k), FLOW_WANT_MASK);
+	int at = flow_line_find(line, family, addr, want, FLOW_WANT_MASK);
 	struct flow *f;
 
 	if (at < 0)
@@ -83,13 +87,14 @@ static inline uint32_t flow_chain_in(uint8_t family, const struct flow *bucket) 
 	return chain;
 }
 
-// The entry, expired or not; home is flow_home(t, family, hash).
-static inline struct flow *flow_seek(const struct flow_table *t, uint8_t family,
-				     const struct flow_key *k, uint64_t hash, struct flow *home) {
-	struct flow *f = flow_match(family, home, k);
+// The entry, expired or not; home is flow_home(t, family, hash). addr: IPv6's only.
+static inline struct flow *flow_seek(const struct flow_table *t, uint8_t family, const void *addr,
+				     struct flow_words want, uint64_t hash, struct flow *home) {
+	struct flow *f = flow_match(family, home, addr, want);
 
 	if (f == NULL && flow_chain_in(family, home) != 0)
-		f = flow_match(family, flow_slot(t, family, flow_bucket_b(t, family, hash), 0), k);
+		f = flow_match(family, flow_slot(t, family, flow_bucket_b(t, family, hash), 0),
+			       addr, want);
 	return f;
 }
 
@@ -106,7 +111,8 @@ void flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t 
 
 static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
 					const struct flow_key *k, uint64_t hash, uint32_t now) {
-	struct flow *f = flow_seek(t, family, k, hash, flow_home(t, family, hash));
+	struct flow *f = flow_seek(t, family, k->addr, flow_want(family, k), hash,
+				   flow_home(t, family, hash));
 
 	if (f == NULL)
 		return NULL;
