@@ -45,6 +45,8 @@ struct reflector {
 
 // Bytes of a good answer to what r asks; fills r->now. Errors: those of the splitter, -ECANCELED (r->now.cause says why), what the sink returned.
 extern const struct splitter_handlers reflector_list_handlers, reflector_watch_handlers;
+// The path of the next question, the caller's to free; NULL: out of memory.
+char *reflector_path(struct reflector *r);
 // The set is whole.
 int reflector_finish(struct reflector *r, const char *version);
 
