@@ -268,8 +268,10 @@ class Case:
         return server
 
     def kubeconfig(self, **user):
-        """user: fields of the user in it."""
-        write_kubeconfig(self.directory / "kubeconfig", self.server, **user)
+        """Its path. user: fields of the user in it."""
+        path = self.directory / "kubeconfig"
+        write_kubeconfig(path, self.server, **user)
+        return path
 
     def config(self, directory, kubernetes, services):
         return {
