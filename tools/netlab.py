@@ -224,14 +224,14 @@ class Lab:
 class Sluice:
     """A sluiced in a namespace, its configuration, its manifests, and what it says about itself."""
 
-    def __init__(self, lab, namespace, build, config):
+    def __init__(self, lab, namespace, build, config, name="sluice"):
         self.lab, self.namespace = lab, namespace
         self.program = Path(build) / "app" / "sluiced" / "sluiced"
         self.ctl_program = Path(build) / "app" / "sluicectl" / "sluicectl"
         self.manifests = lab.dir / "manifests"
         self.manifests.mkdir(exist_ok=True)
-        self.socket = lab.dir / "sluice.sock"
-        self.config = lab.dir / "sluice.yaml"
+        self.socket = lab.dir / f"{name}.sock"
+        self.config = lab.dir / f"{name}.yaml"
         self.process = None
         if "kubernetes" not in config["services"]:
             config["services"].setdefault("manifests", str(self.manifests))

@@ -9,9 +9,9 @@ from tap import Bed, expect, test  # noqa: F401
 from world import World
 
 
-def make(lab, _):
+def make(lab, build):
     program = subprocess.run([Path(__file__).parent / "build"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return World(lab, program).start()
+    return World(lab, build, program).start()
 
 
 KUBE = Bed("kube", make)

@@ -4,6 +4,7 @@
 parts and the administrator, tokens of ServiceAccounts for everybody else. Nothing outlives the lab."""
 import json
 import os
+import signal
 import subprocess
 
 import api
@@ -104,17 +105,27 @@ class ControlPlane:
             self.admin.close()
             return False
 
-    def stop_server(self):
-        self.server.end()
+    def stop_server(self, number=signal.SIGKILL):
+        self.server.end(number)
         self.admin.close()
+
+    def restart_server(self):
+        """As after a crash. Every watch ends, and what was remembered of tokens is forgotten."""
+        self.stop_server()
+        self.start_server()
 
     # --- as a user of the cluster ---
 
     def kubectl(self, *argv, stdin=None, check=True):
         return self.namespace.run(self.program, "kubectl", f"--kubeconfig={self.admin_config}", *argv, stdin=stdin, check=check)
 
-    def token(self, namespace, account, seconds=3600):
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds}}
+    def token(self, namespace, account, secret=None):
+        """A token for an hour; with a Secret, as long as that exists."""
+        spec = {"expirationSeconds": 3600}
+        if secret is not None:
+            meta = secret["metadata"]
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Secret", "name": meta["name"], "uid": meta["uid"]}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
         return self.admin.create(path, request)["status"]["token"]
 

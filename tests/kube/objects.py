@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Kubernetes objects as the API server takes them, and the paths that they live at.
+from cluster import PORTS
 
 
 def namespaced(namespace, kind, name=""):
@@ -20,10 +21,9 @@ def node(name, addresses, pod_networks, zone="", labels=None):
             {"status": {"addresses": [{"type": "InternalIP", "address": a} for a in addresses], "conditions": [ready]}})
 
 
-def pod(name, app, node_name, ports):
-    """ports: [(name, number, protocol)]"""
+def pod(name, app, node_name, port_names):
     container = {"name": "server", "image": "none", "ports": [
-        {"name": port, "containerPort": number, "protocol": protocol} for port, number, protocol in ports]}
+        {"name": n, "containerPort": PORTS[n][1], "protocol": PORTS[n][2]} for n in port_names]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": app}},
             "spec": {"nodeName": node_name, "containers": [container], "automountServiceAccountToken": False}}
 
@@ -34,9 +34,12 @@ def pod_status(addresses, ready):
                        "conditions": conditions}}
 
 
-def service(name, app, ports, annotations=None, **spec):
-    """ports: [(name, number, target, protocol)]"""
+def ports(names):
+    """Of a Service, by the names of cluster.PORTS; a pod's port has the same name."""
+    return [{"name": n, "port": PORTS[n][0], "targetPort": n, "protocol": PORTS[n][2]} for n in names]
+
+
+def service(name, app, port_names, annotations=None, **spec):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "annotations": annotations or {}},
             "spec": {"type": "LoadBalancer", "ipFamilyPolicy": "PreferDualStack", "selector": {"app": app},
-                     "ports": [{"name": port, "port": number, "targetPort": target, "protocol": protocol}
-                               for port, number, target, protocol in ports], **spec}}
+                     "ports": ports(port_names), **spec}}

@@ -21,7 +21,7 @@ class Service:
     """Of a class that no appliance serves: nobody else writes it."""
 
     def __init__(self, w):
-        self.path = w.service(w.namespace(), "web", loadBalancerClass="example.org/other")
+        _, self.path = w.foreign_service()
         self.client = appliance(w)
         self.seen = self.client.get(self.path)
 

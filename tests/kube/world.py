@@ -14,10 +14,12 @@ import itertools
 from pathlib import Path
 
 import objects
-from cluster import PORTS, Clients, Servers
+from appliance import Appliance
+from cluster import Clients, Servers
 from controlplane import POD_NETWORKS, ControlPlane, alive
 from netlab import LabError, wait_for
 
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/sluice-system/leases/sluice"
 DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy"
 
 
@@ -94,10 +96,10 @@ class RunningPod:
     def __init__(self, workload, name, host):
         self.workload, self.name, self.host = workload, name, host
         self.admin, self.path = workload.world.control.admin, objects.namespaced(workload.namespace, "pods", name)
-        ports = [(kind, PORTS[kind][1], PORTS[kind][2]) for kind in workload.kinds]
         host.serve(*workload.kinds)
+        self.is_ending = False
         self.admin.create(objects.namespaced(workload.namespace, "pods"),
-                          objects.pod(name, workload.name, host.node.name, ports))
+                          objects.pod(name, workload.name, host.node.name, workload.kinds))
         self.ready(True)
 
     def ready(self, yes):
@@ -107,6 +109,7 @@ class RunningPod:
     def terminate(self):
         """As `kubectl delete pod`: the object stays, with a deletionTimestamp, until the kubelet says that it is gone."""
         self.admin.delete(self.path, gracePeriodSeconds=600)
+        self.is_ending = True
         return self
 
     def gone(self):
@@ -147,13 +150,16 @@ class Workload:
     def names(self):
         return {p.host.name for p in self.pods}
 
-    def addresses(self, families=(4, 6)):
-        return {p.host.address(f) for p in self.pods for f in families}
+    def addresses(self):
+        return {a for p in self.pods for a in (p.host.v4, p.host.v6)}
+
+    def ready_addresses(self):
+        return {a for p in self.pods if not p.is_ending for a in (p.host.v4, p.host.v6)}
 
 
 class World(Clients):
-    def __init__(self, lab, program):
-        self.lab, self.deploy = lab, DEPLOY
+    def __init__(self, lab, build, program):
+        self.lab, self.build, self.deploy = lab, build, DEPLOY
         self.make_data()
         self.client, self.lb, self.switch = (lab.namespace(n) for n in ("client", "lb", "switch"))
         control = lab.namespace("control")
@@ -172,6 +178,8 @@ class World(Clients):
         for node in self.nodes:
             node.register()
         self.control.kubectl("apply", "-f", DEPLOY / "namespace.yaml", "-f", DEPLOY / "rbac.yaml")
+        self.sluice = Appliance(self, self.lb, self.build)
+        self.sluice.start()
         return self
 
     # --- topology ---
@@ -180,19 +188,31 @@ class World(Clients):
         self.lab.veth(ns, device, bridge_ns, port)
         bridge_ns.ip(f"link set {port} master br0")
 
-    def _client_and_appliance(self):
+    def _appliance_host(self, ns, short, number):
         # The kernel must not answer or forward what it sees beside an af_packet port.
-        self.lb.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.ip_forward=0")
-        self.lab.veth(self.client, "eth0", self.lb, "wan")
-        self.plug(self.lb, "lan", self.switch, "lb")
-        self.plug(self.lb, "mgmt", self.control.namespace, "lb")
-        self.lb.address("mgmt", "172.30.0.2/24")
+        ns.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.ip_forward=0")
+        self.plug(ns, "lan", self.switch, short)
+        self.plug(ns, "mgmt", self.control.namespace, short)
+        ns.address("mgmt", f"172.30.0.{1 + number}/24")
         for node in self.nodes:  # health probes go the management way
-            self.lb.route(f"{node.v4}/32", f"172.30.0.{20 + node.number}")
+            ns.route(f"{node.v4}/32", f"172.30.0.{20 + node.number}")
+
+    def _client_and_appliance(self):
+        self._appliance_host(self.lb, "lb", 1)
+        self.lab.veth(self.client, "eth0", self.lb, "wan")
         self.client_addresses = {4: "192.0.2.100", 6: "2001:db8:2::100"}
         self.client.address("eth0", "192.0.2.100/24", "2001:db8:2::100/64")
         self.client.route("203.0.113.0/24", "192.0.2.1")
         self.client.route("2001:db8:100::/64", "2001:db8:2::1")
+
+    def second_appliance(self):
+        """Beside the first one; the test ends it."""
+        ns = self.lab.namespace("lb2")
+        self._appliance_host(ns, "lb2", 2)
+        return Appliance(self, ns, self.build, 2).start()
+
+    def lease_holder(self):
+        return self.control.admin.get(LEASE)["spec"].get("holderIdentity")
 
     @property
     def pods(self):
@@ -221,10 +241,14 @@ class World(Clients):
 
     def service(self, namespace, name, app=None, ports=("http",), annotations=None, **spec):
         """Creates it; the path at which it lives."""
-        named = [(p, PORTS[p][0], p, PORTS[p][2]) for p in ports]
-        body = objects.service(name, app or name, named, annotations, **spec)
+        body = objects.service(name, app or name, ports, annotations, **spec)
         self.control.admin.create(objects.namespaced(namespace, "services"), body)
         return objects.namespaced(namespace, "services", name)
+
+    def foreign_service(self):
+        """One that the appliance keeps off, for tests that are it: (namespace, path)."""
+        namespace = self.namespace()
+        return namespace, self.service(namespace, "web", loadBalancerClass="example.com/other")
 
     def endpoints(self, namespace, service):
         """{address: conditions} by the slices of the real controller."""
@@ -238,24 +262,40 @@ class World(Clients):
         except LabError as e:
             raise LabError(f"{e}: endpoints are {self.endpoints(namespace, service)}") from None
 
+    def wait_proxies(self, path, *nodes):
+        """Until kube-proxy of these (or all) nodes answers on the Service's first node port, in both families."""
+        port = self.control.admin.get(path)["spec"]["ports"][0]["nodePort"]
+        for node in nodes or self.nodes:
+            peer = next(n for n in self.nodes if n is not node)
+            for address in (node.v4, f"[{node.v6}]"):
+                wait_for(f"{node.name} to serve {address}:{port}", lambda: peer.ns.run(
+                    "curl", "-sf", "-m", 1, f"http://{address}:{port}/", check=False).returncode == 0, 20)
+
     # --- between tests ---
 
+    def _programs(self):
+        """Those that should run: an API server that a test stopped and did not start again is missed."""
+        return (self.control.etcd, self.control.server, self.control.controllers, self.sluice.process)
+
     def alive(self):
-        return all(p.running() for p in (self.control.etcd, self.control.server, self.control.controllers))
+        return all(p.running() for p in self._programs())
 
     @property
     def dirty(self):
         return bool(self.namespaces)
 
     def last_words(self):
-        parts = (self.control.etcd, self.control.server, self.control.controllers)
-        dead = [p for p in parts if p is not None and not p.running()]
-        return "".join(f"{p.name} is dead; its log ends:\n{p.log()[-1500:]}\n" for p in dead)
+        dead = [p for p in self._programs() if not p.running() and p is not self.sluice.process]
+        return "".join(f"{p.name} is dead; its log ends:\n{p.log()[-1500:]}\n" for p in dead) + self.sluice.last_words()
 
     def forget(self):
-        """Removes what a test made. The namespace controller does the rest in its own time."""
+        """Removes what a test made, once the appliance let go of it. The namespace controller does the rest in its own time."""
         for workload in self.workloads:
             workload.scale(0)
+        for namespace in self.namespaces:
+            self.control.admin.delete(objects.namespaced(namespace, "services"))
+        mine = set(self.namespaces)
+        self.sluice.wait("the Services to go", lambda: not mine & {s["namespace"] for s in self.sluice.items("services")})
         for namespace in self.namespaces:
             self.control.admin.delete(f"/api/v1/namespaces/{namespace}")
         for node in self.nodes:
