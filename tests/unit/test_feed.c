@@ -95,6 +95,25 @@ static void later_each_kind_is_replaced_on_its_own(void **state) {
 	assert_false(feed_take_changed(c.feed)); // equal content is no change
 }
 
+static void an_object_that_is_told_again_is_kept_once(void **state) {
+	struct kube_record **before, **after;
+
+	synced("a", "s");
+	assert_int_equal(feed_live(c.feed, &before), 2);
+	feed_case_set(&c, KUBE_SERVICE, "a", 80, 0);
+	feed_case_set(&c, KUBE_SLICE, "s", 2, 0);
+	feed_case_put(&c, KUBE_SERVICE, "a", 80);
+	assert_int_equal(feed_live(c.feed, &after), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(after[i] == before[i],
+				 after[i]->object->meta.kind == KUBE_SERVICE);
+		kube_record_put(before[i]);
+		kube_record_put(after[i]);
+	}
+	free(before);
+	free(after);
+}
+
 static void changes_are_applied_at_once(void **state) {
 	synced("a b", "s");
 	feed_case_put(&c, KUBE_SERVICE, "c", 80);
@@ -308,6 +327,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_reaches_the_store_before_every_kind_is_there),
 		TEST(later_each_kind_is_replaced_on_its_own),
+		TEST(an_object_that_is_told_again_is_kept_once),
+		TEST(an_object_that_is_told_again_is_kept_once),
 		TEST(changes_are_applied_at_once),
 		TEST(a_set_that_is_begun_again_forgets_what_it_had),
 		TEST(removals_during_a_set_are_of_the_set),
