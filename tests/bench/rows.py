@@ -119,6 +119,9 @@ def control():
     for device in ("tap", "af_packet"):  # with receive interrupts, and without
         for value, unit in (("cpu", "percent of a core"), ("first-packet-p50", "us"), ("first-packet-p99", "us")):
             yield Row("control", what=f"idle/{device}/{value}", unit=unit, value=value)
+    for value, unit in (("cold-start", "s"), ("event/p50", "ms"), ("event/p99", "ms"), ("relist", "s"), ("memory", "MiB"),
+                        ("create/p50", "ms"), ("create/p99", "ms"), ("snapshot-start", "s")):
+        yield Row("control", what=f"api/{value}", unit=unit, value=value)
 
 
 def everything():

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import follow
 import forward
 import idle
 import machine
@@ -138,10 +139,12 @@ def measure_control(program, row):
         raw["table_mib"] = raw.get("table_bytes", 0) / 2**20
     elif row.what.startswith("idle/"):
         raw = idle.measure(row.what.split("/")[1], program)
+    elif row.what.startswith("api/"):
+        raw = follow.measure(program)
     else:
         raw = program.run("control", **row.words)
     result["valid"] = raw["valid"] and row.value in raw
-    if "error" in raw:
+    if "error" in raw and not result["valid"]:
         result["error"] = raw["error"]
     if result["valid"]:
         result["value"] = round(raw[row.value], 3)
