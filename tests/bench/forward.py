@@ -33,11 +33,15 @@ class Failed(Exception):
     pass
 
 
-def wait_for(what, condition, seconds=30):
+class TestpmdFailed(Failed):
+    """What a row is held against is missing; Sluice did nothing wrong."""
+
+
+def wait_for(what, condition, seconds=30, failure=Failed):
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
-            raise Failed(f"waited {seconds} s in vain for {what}")
+            raise failure(f"waited {seconds} s in vain for {what}")
         time.sleep(0.02)
     return value
 
@@ -59,6 +63,8 @@ def cpu_seconds(pid):
 class Program:
     """A process that forwards, with a count of what it sent. Its workers are the threads that used the most CPU time."""
 
+    failure = Failed
+
     def __init__(self, argv, log, workers, env=None, stdin=subprocess.DEVNULL):
         self.log, self.workers = log, workers
         with open(log, "wb") as out:
@@ -78,7 +84,7 @@ class Program:
 
     def check(self):
         if self.popen.poll() is not None:
-            raise Failed(f"{Path(self.popen.args[0]).name}: " + " ".join(self.log.read_text(errors="replace").splitlines()[-3:]))
+            raise self.failure(f"{Path(self.popen.args[0]).name}: " + " ".join(self.log.read_text(errors="replace").splitlines()[-3:]))
         return True
 
     def pause(self):
@@ -97,6 +103,8 @@ class Program:
 
 
 class Testpmd(Program):
+    failure = TestpmdFailed
+
     def __init__(self, directory, device, cpus, mbufs, huge):
         lcores = ",".join(["0@0", *(f"{i + 1}@{cpu}" for i, cpu in enumerate(cpus))])
         n = len(cpus)
@@ -107,12 +115,13 @@ class Testpmd(Program):
              "--port-topology=loop", f"--nb-cores={n}", f"--rxq={n}", f"--txq={n}", "--burst=32", f"--mbuf-size={DATA_ROOM}",
              f"--total-num-mbufs={mbufs}", "--no-lsc-interrupt"],
             directory / "testpmd.log", n, stdin=subprocess.PIPE)
-        wait_for("testpmd", lambda: self.check() and self.sent() > 0)
+        wait_for("testpmd", lambda: self.check() and self.sent() > 0, failure=self.failure)
 
     def sent(self):
         size = self.log.stat().st_size
-        self.popen.stdin.write(b"show port stats 0\n")
-        self.popen.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it ended: check() says how
+            self.popen.stdin.write(b"show port stats 0\n")
+            self.popen.stdin.flush()
         end = time.monotonic() + 10
         while time.monotonic() < end and self.check():
             with open(self.log, "rb") as log:
@@ -120,7 +129,7 @@ class Testpmd(Program):
                 if found := re.search(rb"RX-packets: (\d+).*?TX-packets: (\d+).*?####", log.read(), re.S):
                     return int(found.group(1))
             time.sleep(0.001)
-        raise Failed("testpmd does not say what it sent")
+        raise self.failure("testpmd does not say what it sent")
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -264,6 +273,8 @@ class Bench:
     def measure(self, row, result, rates, turns):
         try:
             ours, theirs, stats = turns(self, row)
+        except TestpmdFailed as e:
+            return {**result, "error": f"testpmd: {e}", "fault_of": "testpmd"}
         except (Failed, OSError, KeyError, ValueError, http.client.HTTPException) as e:
             return {**result, "error": str(e)}
         drops = {k: v for k, v in stats["drops"].items() if v}

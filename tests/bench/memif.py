@@ -27,7 +27,7 @@ class Testpmd(forward.Testpmd):
                    "--no-huge", "--no-shconf", "-m", 512, *(f"--vdev={d}" for d in devices), "--", "-i", "--auto-start",
                    "--port-topology=loop", "--nb-cores=1", "--burst=32", "--no-lsc-interrupt", "--total-num-mbufs=32768", *mode],
             directory / f"{name}.log", 1, stdin=subprocess.PIPE)
-        forward.wait_for("testpmd", lambda: self.check() and self.sent() >= 0)
+        forward.wait_for("testpmd", lambda: self.check() and self.sent() >= 0, failure=self.failure)
 
 
 def objects(flows):

@@ -22,8 +22,11 @@ def aligned(lines):
 def fault(row):
     if row["valid"]:
         return ""
-    drops = ", ".join(f"{n} {reason}" for reason, n in row.get("drops", {}).items())
-    return "not valid" + (f": {row.get('error') or drops}" if row.get("error") or drops else "")
+    found = [f"{n} {reason}" for reason, n in row.get("drops", {}).items()]
+    if "flows_found" in row:
+        found.append(f"{row['flows_found']} flows in place of {row.get('flows_expected', row['flows'])}")
+    why = row.get("error") or ", ".join(found)
+    return "not valid" + (f": {why}" if why else "")
 
 
 def human(out):
