@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from bed import expect, test
+from bed import Daemon, expect, test
 from objects import service
 from resources import SERVICES
 
@@ -179,10 +179,38 @@ def watches_that_are_open_do_not_keep_it_from_ending(case):
 def an_unverified_server_is_followed_and_warned_of(case):
     authority(case.directory, "first")
     case.server.use_tls(case.directory / "server-first.crt", case.directory / "server-first.key")
-    path = case.kubeconfig()
+    case.kubeconfig()
+    path = case.directory / "kubeconfig"
     config = json.loads(path.read_text())
     config["clusters"][0]["cluster"] = {"server": case.server.url, "insecure-skip-tls-verify": True}
     path.write_text(json.dumps(config))
     d = case.daemon()
     shows(case, d, "before")
     expect("NOT verified" in d.log(), d.log())
+
+
+@test(root=True)
+def a_pod_finds_its_server_and_rotates_what_it_is_given(case):
+    account = case.directory / "account"
+    account.mkdir()
+    write(account / "ca.crt", authority(case.directory, "first"))
+    write(account / "namespace", "lb")
+    write(account / "token", "one")
+    case.server.use_tls(case.directory / "server-first.crt", case.directory / "server-first.key")
+    case.server.tokens = {"one"}
+    directory = case.directory / "pod"
+    directory.mkdir()
+    config = case.config(directory, {}, {})
+    config["services"]["kubernetes"] = {"inCluster": True, "snapshotFile": ""}
+    look_alike = "mount -t tmpfs none /run && mkdir -p /run/secrets/kubernetes.io && " \
+                 f'ln -s {account} /run/secrets/kubernetes.io/serviceaccount && exec "$@"'
+    d = Daemon(directory, config, ["env", f"KUBERNETES_SERVICE_HOST={case.server.host}", f"KUBERNETES_SERVICE_PORT={case.server.port}",
+                                   "unshare", "-m", "sh", "-c", look_alike, "sh"])
+    case.daemons.append(d)
+    d.start()
+    shows(case, d, "before")
+    write(account / "token", "two")
+    case.server.tokens = {"two"}
+    restart(case.server)
+    shows(case, d, "after")
+    expect(unauthorized(d) == 0, d.kube())
