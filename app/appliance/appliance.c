@@ -442,6 +442,17 @@ uint32_t appliance_step(struct appliance *a, uint64_t now_ms) {
 	return n;
 }
 
+uint64_t appliance_served(const struct appliance *a) {
+	uint64_t least = UINT64_MAX;
+
+	for (uint16_t i = 0; i < a->dp.n_workers; i++) {
+		uint64_t at = __atomic_load_n(&a->workers[i]->generation, __ATOMIC_RELAXED);
+
+		least = at < least ? at : least;
+	}
+	return least;
+}
+
 void appliance_print_report(const struct config_report *report) {
 	for (size_t i = 0; i < report->n; i++)
 		fprintf(stderr, "%s%s\n", report->notes[i].warning ? "warning: " : "",

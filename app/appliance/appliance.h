@@ -86,6 +86,8 @@ int appliance_apply(struct appliance *a, uint64_t now_ms);
 int appliance_set_rss(struct appliance *a, const struct rss *const *by_port);
 // What workers reported and what is due: neighbours, grace periods. Returns the number of events handled.
 uint32_t appliance_step(struct appliance *a, uint64_t now_ms);
+// The generation of tables that all workers have.
+uint64_t appliance_served(const struct appliance *a);
 // Give a command to a worker. False: its queue is full.
 bool appliance_command(struct appliance *a, uint16_t worker, const struct command *c);
 

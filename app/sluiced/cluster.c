@@ -124,6 +124,7 @@ static void unfollow(struct cluster *c, enum kube_kind kind) {
 }
 
 static void disconnect(struct cluster *c) {
+	writer_detach(c->sluiced);
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		unfollow(c, (enum kube_kind)kind);
 	api_client_destroy(c->client);
@@ -159,7 +160,8 @@ static int connect_as(struct cluster *c, struct kubeconfig *access, struct error
 			"kubernetes: the certificate of %s is NOT verified: %s says "
 			"insecure-skip-tls-verify, so whoever is on the way can play the API server",
 			access->server, access->source);
-	return 0;
+	return writer_attach(c->sluiced, api_client_transport(client), kubeconfig_namespace(access),
+			     err);
 }
 
 static struct http *create_http(struct event_base *base) {
@@ -263,18 +265,6 @@ static void apply(struct cluster *c, int64_t now) {
 		snapshot_mark(c->snapshot, now);
 }
 
-static uint64_t served_generation(const struct sluiced *s) {
-	uint64_t least = UINT64_MAX;
-
-	for (uint16_t i = 0; i < s->appliance.dp.n_workers; i++) {
-		uint64_t at = __atomic_load_n(&s->appliance.workers[i]->generation,
-					      __ATOMIC_RELAXED);
-
-		least = at < least ? at : least;
-	}
-	return least;
-}
-
 static void step(struct sluiced *s, uint64_t now) {
 	struct cluster *c = &s->cluster;
 
@@ -288,9 +278,11 @@ static void step(struct sluiced *s, uint64_t now) {
 		apply(c, (int64_t)now);
 	if (c->changed_us == 0)
 		note_applied(c);
-	latency_reached(&c->latency, served_generation(s), latency_now());
+	latency_reached(&c->latency, appliance_served(&s->appliance), latency_now());
 	cluster_step_snapshot(c, (int64_t)now);
 	cluster_tell_away(c, (int64_t)now);
+	if (writer_step(s))
+		control_hurry(s);
 }
 
 static bool is_ready(const struct sluiced *s) {

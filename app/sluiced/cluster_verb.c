@@ -102,12 +102,12 @@ json_t *cluster_describe(struct sluiced *s) {
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		if (c->streams[kind].reflector != NULL)
 			json_array_append_new(items, stream_row(c, (enum kube_kind)kind, now));
-	return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "source",
+	return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "source",
 			 "kubernetes", "server", c->access != NULL ? c->access->server : "",
 			 "synced", synced, "stale", !synced || c->away_since > 0, "staleFor",
 			 stale_for(c, now), "snapshot",
 			 snapshot_of(c, s->config->services.snapshot_file), "held", held(c, now),
 			 "generation", (json_int_t)compile_tables(s->appliance.compile)->generation,
 			 "workersAt", workers_at(s), "latency", latency_describe(&c->latency),
-			 "items", items);
+			 "writer", writer_describe(s), "items", items);
 }

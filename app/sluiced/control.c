@@ -68,6 +68,8 @@ int control_apply(struct sluiced *s) {
 	s->control.retry_at = ret < 0 ? now + RETRY_MS : 0;
 	if (ret < 0)
 		log_error("services: the change waits for memory: %s", strerror(-ret));
+	else
+		writer_take(s);
 	s->control.services_changed |= ret > 0;
 	look_at_services(s, now);
 	if (s->control.save_at == 0)

@@ -145,6 +145,7 @@ static int run(struct sluiced *s, struct error *err) {
 		goto ports;
 	ret = control_run(s, err);
 	notify_systemd("STOPPING=1");
+	writer_stop(s); // while they still forward
 	stop_workers(s);
 ports:
 	devices_stop(&s->devices, &s->appliance.dp);

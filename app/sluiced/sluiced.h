@@ -14,6 +14,7 @@
 #include "probes.h"
 #include "source.h"
 #include "verbs.h"
+#include "writer.h"
 
 struct event_base;
 struct mgmt;
@@ -34,6 +35,7 @@ struct sluiced {
 	const struct source *source;
 	struct files files;     // of source_files
 	struct cluster cluster; // of source_cluster
+	struct writer writer;   // through the cluster
 };
 
 #endif
