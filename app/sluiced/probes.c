@@ -15,27 +15,16 @@
 #include "sluiced.h"
 
 #define WEIGHT_HEADER "X-Load-Balancing-Endpoint-Weight"
-#define MAX_WEIGHT 65535
 #define MAX_RUNNING 256
 #define MAX_PER_SECOND 1000
-#define SYNC_MS 100     // between two looks at the store's targets
+#define SYNC_MS 100     // between two looks at the store's targets, at least,
+#define SYNC_SHARE 20   // and so many times as long as the last one took
 #define APPLY_MS 20     // from the first verdict to the tables
 #define LATE_MS 200     // the loop did not come round for so long: its time-outs are its own
 #define TELL_MS 1000    // a window of TELL_AT_ONCE lines
 #define TELL_AT_ONCE 10 // lines on nodes in a window
 
 // --- questions ---
-
-// 0: none that counts.
-static uint32_t read_weight(const char *text) {
-	char *end;
-	unsigned long n;
-
-	if (text == NULL || text[0] < '0' || text[0] > '9')
-		return 0;
-	n = strtoul(text, &end, 10);
-	return *end == '\0' && n <= MAX_WEIGHT ? (uint32_t)n : 0;
-}
 
 static int error_of(const struct http_end *end, bool late) {
 	switch (end->cause) {
@@ -67,7 +56,7 @@ static void on_answer(void *arg, const struct http_end *end) {
 	if (a.status == 0)
 		a.error = error_of(end, now > q->s->probes.stepped_at + LATE_MS);
 	else
-		a.weight = read_weight(end->value[0]);
+		a.weight = probe_read_weight(end->value[0]);
 	probe_answered(q->for_whom, &a, (int64_t)now);
 	free(q);
 }
@@ -237,10 +226,11 @@ static void sync_targets(struct sluiced *s, uint64_t now) {
 
 	if ((p->synced && p->version == version) || now < p->sync_at)
 		return;
-	p->sync_at = now + SYNC_MS;
 	n = kube_probe_targets(k, (uint16_t)s->latest->services.node_health.kube_proxy_port, &list);
-	if (n < 0)
-		return; // later
+	if (n < 0) {
+		p->sync_at = now + SYNC_MS;
+		return;
+	}
 	targets = calloc((size_t)n + 1, sizeof(*targets));
 	for (int i = 0; targets != NULL && i < n; i++)
 		targets[i] = (struct probe_target){list[i].node, list[i].ns, list[i].name,
@@ -251,6 +241,7 @@ static void sync_targets(struct sluiced *s, uint64_t now) {
 	}
 	free(targets);
 	free(list);
+	p->sync_at = now + SYNC_MS + SYNC_SHARE * (control_now() - now);
 }
 
 void probes_step(struct sluiced *s, uint64_t now) {

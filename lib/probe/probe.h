@@ -90,6 +90,8 @@ size_t probe_running(const struct probe_table *p);
 void probe_each(const struct probe_table *p, void (*fn)(void *arg, const struct probe_state *s),
 		void *arg);
 const char *probe_verdict_name(enum probe_verdict v); // "unasked", "unknown", "up", "down"
+// The value of header X-Load-Balancing-Endpoint-Weight: 1..65535, or 0 for none (NULL too) and what is no such number.
+uint32_t probe_read_weight(const char *text);
 // What the last answer was, for people: "200", "connection refused". buf of 64 bytes.
 const char *probe_answer_text(const struct probe_answer *a, char buf[64]);
 

@@ -58,6 +58,19 @@ bool verdict_take(struct probe *p, const struct probe_answer *a, bool *doubt) {
 	return p->state.verdict != before || p->state.weight != weight;
 }
 
+uint32_t probe_read_weight(const char *text) {
+	uint32_t n = 0;
+
+	for (; text != NULL && *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return 0;
+		n = n * 10 + (uint32_t)(*text - '0');
+		if (n > UINT16_MAX)
+			return 0;
+	}
+	return n;
+}
+
 const char *probe_verdict_name(enum probe_verdict v) {
 	static const char *const names[] = {"unasked", "unknown", "up", "down"};
 

@@ -350,6 +350,20 @@ static void a_changed_weight_is_reported_and_a_failure_in_doubt_keeps_it(void **
 	world_fini(&w);
 }
 
+static void weights_are_read_strictly(void **state) {
+	static const struct {
+		const char *text;
+		uint32_t weight;
+	} cases[] = {{NULL, 0},        {"", 0},      {"0", 0},
+		     {"1", 1},         {"007", 7},   {"250", 250},
+		     {"65535", 65535}, {"65536", 0}, {"4294967297", 0},
+		     {"-1", 0},        {" 1", 0},    {"1 ", 0},
+		     {"1.5", 0},       {"0x10", 0},  {"99999999999999999999999999", 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(probe_read_weight(cases[i].text), cases[i].weight);
+}
+
 // --- targets ---
 
 static void a_node_that_is_gone_is_forgotten(void **state) {
@@ -556,6 +570,7 @@ int main(void) {
 		cmocka_unit_test(other_answers_are_unknown),
 		cmocka_unit_test(a_node_that_comes_back_as_somebody_else_is_unknown),
 		cmocka_unit_test(a_changed_weight_is_reported_and_a_failure_in_doubt_keeps_it),
+		cmocka_unit_test(weights_are_read_strictly),
 		cmocka_unit_test(a_node_that_is_gone_is_forgotten),
 		cmocka_unit_test(a_question_under_way_is_cancelled_with_its_target),
 		cmocka_unit_test(targets_that_stay_keep_verdict_and_time),
