@@ -182,6 +182,8 @@ static void set_kube_settings(struct appliance *a, const struct config_services 
 	k->lb_class = s->load_balancer_class;
 	k->cluster_ips = s->cluster_ips;
 	k->reject = s->reject;
+	k->external_nodes = s->external_nodes;
+	k->exclude_by_presence = s->exclude_by_presence;
 	k->durable = s->manifests == NULL;
 	k->n_pools = s->n_pools;
 	k->pools = a->pools;

@@ -79,7 +79,9 @@ struct config_services {
 	char *load_balancer_class; // "": Services without a class
 	char *state_file;          // "": addresses are not remembered
 	bool cluster_ips;
-	bool reject; // noBackend: reject
+	bool reject;              // noBackend: reject
+	bool external_nodes;      // nodes.address: ExternalIP
+	bool exclude_by_presence; // nodes.excludeLabel: present
 	struct config_node_health node_health;
 	uint32_t n_pools, n_node_port_addresses, n_external_ips;
 	struct config_pool *pools;

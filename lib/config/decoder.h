@@ -77,6 +77,7 @@ void decode_services(struct decoder *d, const struct doc_node *root);
 void decode_kubernetes(struct decoder *d, const struct doc_node *services);
 void decode_pools(struct decoder *d, const struct doc_node *services); // after all other addresses
 void free_pool(struct config_pool *pool);                              // what it points to
+void decode_nodes(struct decoder *d, const struct doc_node *services);
 void decode_node_health(struct decoder *d, const struct doc_node *services);
 
 // Who in the network of `site` owns this address already: fills what ("the address of port wan"), returns true.

@@ -215,9 +215,10 @@ void decode_services(struct decoder *d, const struct doc_node *root) {
 	decode_section(d, &n, root, "services",
 		       KEYS("manifests", "kubernetes", "defaults", "loadBalancerClass",
 			    "addressPools", "nodePortAddresses", "clusterIPs", "externalIPs",
-			    "snatAddresses", "tunnel", "noBackend", "stateFile", "zone",
+			    "snatAddresses", "tunnel", "noBackend", "stateFile", "zone", "nodes",
 			    "nodeHealth"));
 	decode_source(d, &n);
+	decode_nodes(d, &n);
 	decode_node_health(d, &n);
 	decode_defaults(d, &n);
 	decode_class(d, &n);

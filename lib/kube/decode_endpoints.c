@@ -227,23 +227,36 @@ static int decode_taints(struct kube_node *node, const struct doc_node *n, struc
 	return ret;
 }
 
+// The first one of its family; *primary: the family of the first one of all.
+static void take_addr(struct ip_addr first[2], uint8_t *primary, const struct ip_addr *a) {
+	int f = a->family == 6;
+
+	if (first[f].family != 0)
+		return;
+	if (first[1 - f].family == 0)
+		*primary = (uint8_t)f;
+	first[f] = *a;
+}
+
 static int decode_node_addr(struct kube_node *node, const struct doc_node *n, struct error *err) {
 	struct doc_node text;
 	struct ip_addr a;
 	const char *type = "";
+	bool internal, external;
 	int ret = doc_get_string(n, "type", &type, err);
 
-	if (ret < 0 || strcmp(type, "InternalIP") != 0)
+	internal = strcmp(type, "InternalIP") == 0;
+	external = strcmp(type, "ExternalIP") == 0;
+	if (ret < 0 || !(internal || external))
 		return ret;
 	ret = doc_member(&text, n, "address", err);
 	if (ret == 0)
 		ret = kube_addr(&a, &text, err);
-	if (ret < 0 || node->internal[a.family == 6].family != 0)
-		return ret;
-	if (node->internal[a.family == 4].family == 0)
-		node->primary = a.family == 6;
-	node->internal[a.family == 6] = a;
-	return 0;
+	if (ret == 0 && internal)
+		take_addr(node->internal, &node->primary_internal, &a);
+	if (ret == 0 && external)
+		take_addr(node->external, &node->primary_external, &a);
+	return ret;
 }
 
 int kube_decode_node(struct kube_object *o, const struct doc_node *n, struct error *err) {
@@ -254,6 +267,7 @@ int kube_decode_node(struct kube_object *o, const struct doc_node *n, struct err
 	int ret = kube_map_text(o, &label, n, "labels",
 				"node.kubernetes.io/exclude-from-external-load-balancers", err);
 
+	node->labelled = label != NULL;
 	node->excluded = label != NULL && !label_is_false(label);
 	node->draining = o->meta.deleting;
 	if (ret == 0)

@@ -101,7 +101,7 @@ struct kube_probe_target {
 	const char *node;
 	const char *ns,
 		*name; // the Service whose healthCheckNodePort it is; NULL: kube-proxy's /healthz
-	struct ip_addr addr; // the node's first InternalIP
+	struct ip_addr addr; // the node's first one of the kind that traffic goes to
 	uint16_t port;
 };
 

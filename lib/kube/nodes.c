@@ -46,10 +46,14 @@ static uint32_t usable_on(const struct locals *l, int f) {
 	return l->ready[f] > 0 ? l->ready[f] : l->terminating[f];
 }
 
-static enum rank rank_of_node(const struct kube_node *node, int f) {
-	if (!candidate_may_serve(&node->internal[f]))
+const struct ip_addr *kube_node_addrs(const struct kube_settings *s, const struct kube_node *node) {
+	return s->external_nodes ? node->external : node->internal;
+}
+
+static enum rank rank_of_node(const struct kube_settings *s, const struct kube_node *node, int f) {
+	if (!candidate_may_serve(&kube_node_addrs(s, node)[f]))
 		return BAD_ADDRESS;
-	if (node->excluded)
+	if (s->exclude_by_presence ? node->labelled : node->excluded)
 		return EXCLUDED;
 	return node->draining ? TERMINATING : READY;
 }
@@ -60,14 +64,14 @@ static int add_node(struct candidates *c, const struct kube_view *v, const struc
 	struct kube_health health = health_of(v, o);
 
 	for (int f = 0; f < 2; f++) {
-		struct candidate one = {.addr = o->node.internal[f],
+		struct candidate one = {.addr = kube_node_addrs(v->settings, &o->node)[f],
 					.port = port,
 					.is_node = true,
 					.weight = 1};
 
 		if (one.addr.family == 0)
 			continue;
-		one.rank = rank_of_node(&o->node, f);
+		one.rank = rank_of_node(v->settings, &o->node, f);
 		if (one.rank <= TERMINATING) {
 			one.verdict = health.verdict;
 			if (local != NULL)
@@ -103,11 +107,18 @@ int candidates_of_nodes(struct candidates *c, const struct kube_view *v,
 	return ret;
 }
 
-bool kube_node_is_eligible(const struct kube_node *node) {
-	for (int f = 0; f < 2; f++)
-		if (node->internal[f].family != 0 && rank_of_node(node, f) <= TERMINATING)
-			return true;
-	return false;
+const struct ip_addr *kube_node_probe_addr(const struct kube_settings *s,
+					   const struct kube_node *node) {
+	const struct ip_addr *addrs = kube_node_addrs(s, node);
+	int first = s->external_nodes ? node->primary_external : node->primary_internal;
+
+	for (int i = 0; i < 2; i++) {
+		int f = i == 0 ? first : 1 - first;
+
+		if (addrs[f].family != 0 && rank_of_node(s, node, f) <= TERMINATING)
+			return &addrs[f];
+	}
+	return NULL;
 }
 
 int kube_local_nodes(bool *has, const struct kube_view *v) {

@@ -169,9 +169,11 @@ static bool endpoints_equal(const struct kube_endpoints *a, const struct kube_en
 }
 
 static bool nodes_equal(const struct kube_node *a, const struct kube_node *b) {
-	return a->excluded == b->excluded && a->draining == b->draining &&
-	       a->primary == b->primary &&
-	       memcmp(a->internal, b->internal, sizeof(a->internal)) == 0;
+	return a->labelled == b->labelled && a->excluded == b->excluded &&
+	       a->draining == b->draining && a->primary_internal == b->primary_internal &&
+	       a->primary_external == b->primary_external &&
+	       memcmp(a->internal, b->internal, sizeof(a->internal)) == 0 &&
+	       memcmp(a->external, b->external, sizeof(a->external)) == 0;
 }
 
 bool kube_object_same_traffic(const struct kube_object *a, const struct kube_object *b) {

@@ -119,10 +119,12 @@ struct kube_endpoints { // of an EndpointSlice or of a v1 Endpoints object
 };
 
 struct kube_node {
-	bool excluded; // label node.kubernetes.io/exclude-from-external-load-balancers other than false
-	bool draining;              // being deleted, or tainted out of service
-	uint8_t primary;            // the family of the very first InternalIP, as an index
-	struct ip_addr internal[2]; // first InternalIP: [0] IPv4, [1] IPv6; family 0: none
+	bool labelled; // node.kubernetes.io/exclude-from-external-load-balancers is there
+	bool excluded; // and reads otherwise than false
+	bool draining; // being deleted, or tainted out of service
+	// The first InternalIP and ExternalIP: [0] IPv4, [1] IPv6; family 0: none. primary: the family of the very first one, as an index.
+	struct ip_addr internal[2], external[2];
+	uint8_t primary_internal, primary_external;
 };
 
 struct kube_object {

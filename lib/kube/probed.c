@@ -22,13 +22,7 @@ struct targets {
 	uint32_t n, room;
 };
 
-static const struct ip_addr *address_of(const struct kube_node *node) {
-	const struct ip_addr *first = &node->internal[node->primary];
-
-	return first->family != 0 ? first : &node->internal[1 - node->primary];
-}
-
-static int add_target(struct targets *t, const struct kube_object *node,
+static int add_target(struct targets *t, const struct kube_object *node, const struct ip_addr *addr,
 		      const struct kube_meta *service, uint16_t port) {
 	if (t->n == t->room) {
 		uint32_t room = t->room > 0 ? 2 * t->room : 64;
@@ -42,7 +36,7 @@ static int add_target(struct targets *t, const struct kube_object *node,
 	t->list[t->n++] = (struct kube_probe_target){.node = node->meta.name,
 						     .ns = service != NULL ? service->ns : NULL,
 						     .name = service != NULL ? service->name : NULL,
-						     .addr = *address_of(&node->node),
+						     .addr = *addr,
 						     .port = port};
 	return 0;
 }
@@ -52,9 +46,12 @@ static int add_targets(struct targets *t, const struct kube *k, const bool *has,
 		       const struct kube_meta *service, uint16_t port) {
 	int ret = 0;
 
-	for (uint32_t i = 0; i < HASH_COUNT(k->items[KUBE_NODE]) && ret == 0; i++)
-		if ((has == NULL || has[i]) && kube_node_is_eligible(&k->nodes[i]->node))
-			ret = add_target(t, k->nodes[i], service, port);
+	for (uint32_t i = 0; i < HASH_COUNT(k->items[KUBE_NODE]) && ret == 0; i++) {
+		const struct ip_addr *addr = kube_node_probe_addr(k->settings, &k->nodes[i]->node);
+
+		if ((has == NULL || has[i]) && addr != NULL)
+			ret = add_target(t, k->nodes[i], addr, service, port);
+	}
 	return ret;
 }
 

@@ -25,6 +25,8 @@ struct kube_settings {
 	const char *lb_class;       // loadBalancerClass; NULL or "": Services without a class
 	bool cluster_ips;           // clusterIPs
 	bool reject;                // noBackend: reject
+	bool external_nodes;        // nodes.address: ExternalIP
+	bool exclude_by_presence;   // nodes.excludeLabel: present
 	// The status of Services is ours to write and the durable record of what they have. A running grant stands whatever somebody else writes
 	// there, a request for another address moves a Service, what is deleted lets go at once, what was released is remembered. False for
 	// manifests: there status is what the files' owner says.

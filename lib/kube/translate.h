@@ -40,8 +40,11 @@ int kube_translate(struct model_service *out, const struct kube_view *v, uint32_
 
 // Its nodes are judged by its healthCheckNodePort; those of other Services by kube-proxy's /healthz.
 bool kube_has_own_probe(const struct kube_service *s);
-// It may get traffic, if only what it has: neither excluded nor without an address that can serve.
-bool kube_node_is_eligible(const struct kube_node *node);
+// The node's address that traffic of a family goes to, [0] IPv4, [1] IPv6; family 0: none.
+const struct ip_addr *kube_node_addrs(const struct kube_settings *s, const struct kube_node *node);
+// Where the node is asked how it is: the first of those; NULL where it is not to get any traffic: it is excluded, or has no address that can serve.
+const struct ip_addr *kube_node_probe_addr(const struct kube_settings *s,
+					   const struct kube_node *node);
 // has[i]: node i has a usable endpoint behind a port of the Service. Errors: -ENOMEM.
 int kube_local_nodes(bool *has, const struct kube_view *v);
 

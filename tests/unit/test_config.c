@@ -270,6 +270,19 @@ static void nodes_are_probed_by_default_where_an_api_server_tells_of_them(void *
 	config_destroy(c);
 }
 
+static void nodes_are_used_as_cloud_controllers_do_unless_told_otherwise(void **state) {
+	struct config *c = parse(HEAD PORT SERVICES, NULL);
+
+	assert_false(c->services.external_nodes);
+	assert_false(c->services.exclude_by_presence);
+	config_destroy(c);
+	c = parse(HEAD PORT SERVICES "  nodes: {address: ExternalIP, excludeLabel: present}\n",
+		  NULL);
+	assert_true(c->services.external_nodes);
+	assert_true(c->services.exclude_by_presence);
+	config_destroy(c);
+}
+
 static void every_key_of_node_health_arrives(void **state) {
 	struct config *c = parse(
 		HEAD PORT SERVICES
@@ -371,7 +384,11 @@ static void each_fault_is_named_with_file_line_path_and_expectation(void **state
 		 "sctpEstablished\n"
 		 "f:8: dataplane.timeouts.tcpClose: not within 1..518400\nf:8: dataplane.timeouts.udp: not within 1..518400\n"},
 
-		// services.nodeHealth
+		// services.nodes, services.nodeHealth
+		{HEAD PORT SERVICES "  nodes: {address: Hostname, excludeLabel: yes, label: x}\n",
+		 "f:7: services.nodes.label: unknown key; known here: address, excludeLabel\n"
+		 "f:7: services.nodes.address: not one of InternalIP, ExternalIP\n"
+		 "f:7: services.nodes.excludeLabel: not one of value, present\n"},
 		{HEAD PORT SERVICES
 		 "  nodeHealth: {enabled: 1, kubeProxyPort: 0, intervalMs: 99, timeoutMs: 49, rise: 0, fall: 101, port: 1}\n",
 		 "f:7: services.nodeHealth.port: unknown key; known here: enabled, kubeProxyPort, intervalMs, timeoutMs, rise, fall\n"
@@ -745,6 +762,7 @@ int main(void) {
 		cmocka_unit_test(an_api_server_stands_in_for_manifests),
 		cmocka_unit_test(every_key_of_kubernetes_arrives),
 		cmocka_unit_test(nodes_are_probed_by_default_where_an_api_server_tells_of_them),
+		cmocka_unit_test(nodes_are_used_as_cloud_controllers_do_unless_told_otherwise),
 		cmocka_unit_test(every_key_of_node_health_arrives),
 		cmocka_unit_test(cpus_are_lists_of_ranges),
 		cmocka_unit_test(each_fault_is_named_with_file_line_path_and_expectation),

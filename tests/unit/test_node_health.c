@@ -372,6 +372,44 @@ static void a_node_is_probed_at_the_address_that_it_names_first(void **state) {
 	world_fini(&w);
 }
 
+static void reconfigure(struct world *w) {
+	kube_configure(w->k, &w->settings);
+	assert_true(kube_apply(w->k, w->m, true) >= 0);
+}
+
+static void external_addresses_are_used_when_asked_for(void **state) {
+	struct world w;
+
+	world_init(&w,
+		   "{apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: "
+		   "[{type: InternalIP, address: 10.1.0.1}, {type: ExternalIP, address: "
+		   "192.0.2.1}, {type: ExternalIP, address: 192.0.2.9}]}}\n---\n" NODE("n2",
+										       "10.1.0.2")
+			   SVC("web", ""));
+	assert_string_equal(backends(&w, "web"), "10.1.0.1 10.1.0.2");
+	w.settings.external_nodes = true;
+	reconfigure(&w);
+	assert_string_equal(backends(&w, "web"), "192.0.2.1");
+	assert_string_equal(targets(&w), "n1 192.0.2.1:10256");
+	world_fini(&w);
+}
+
+static void the_mere_presence_of_the_label_excludes_when_asked_for(void **state) {
+	struct world w;
+
+	world_init(&w, NODE("n1", "10.1.0.1")
+			       NODE_META("n2", "10.1.0.2",
+					 ", labels: {node.kubernetes.io/"
+					 "exclude-from-external-load-balancers: 'false'}")
+				       SVC("web", ""));
+	assert_string_equal(backends(&w, "web"), "10.1.0.1 10.1.0.2");
+	w.settings.exclude_by_presence = true;
+	reconfigure(&w);
+	assert_string_equal(backends(&w, "web"), "10.1.0.1 10.1.0.2-node-excluded");
+	assert_string_equal(targets(&w), "n1 10.1.0.1:10256");
+	world_fini(&w);
+}
+
 static void the_version_tells_when_targets_may_differ(void **state) {
 	uint64_t version;
 	struct world w;
@@ -424,6 +462,8 @@ int main(void) {
 		cmocka_unit_test(own_ports_are_probed_where_there_are_usable_endpoints),
 		cmocka_unit_test(nothing_is_probed_for_services_that_are_not_served_by_nodes),
 		cmocka_unit_test(a_node_is_probed_at_the_address_that_it_names_first),
+		cmocka_unit_test(external_addresses_are_used_when_asked_for),
+		cmocka_unit_test(the_mere_presence_of_the_label_excludes_when_asked_for),
 		cmocka_unit_test(the_version_tells_when_targets_may_differ),
 		cmocka_unit_test(targets_wait_for_nodes_that_are_not_applied_yet),
 	};

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// services.nodeHealth: how nodes are probed that Services with target node send traffic to.
+// services.nodes and services.nodeHealth: which nodes Services with target node send traffic to, and how those are probed.
 #include "config/decoder.h"
+
+void decode_nodes(struct decoder *d, const struct doc_node *services) {
+	struct config_services *s = &d->c->services;
+	int address = 0, label = 0;
+	struct doc_node n;
+
+	decode_section(d, &n, services, "nodes", KEYS("address", "excludeLabel"));
+	decode_enum(d, &n, "address", &address, KEYS("InternalIP", "ExternalIP"));
+	decode_enum(d, &n, "excludeLabel", &label, KEYS("value", "present"));
+	s->external_nodes = address == 1;
+	s->exclude_by_presence = label == 1;
+}
 
 void decode_node_health(struct decoder *d, const struct doc_node *services) {
 	struct config_services *s = &d->c->services;
