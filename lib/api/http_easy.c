@@ -130,11 +130,17 @@ static bool set_pem(CURL *e, CURLoption option, const char *text) {
 	return curl_easy_setopt(e, option, &blob) == CURLE_OK;
 }
 
+// With authorities of its own the system's do not count: curl would look into their directory beside the given ones.
+static bool set_authorities(CURL *e, const char *ca) {
+	return ca == NULL || (set_pem(e, CURLOPT_CAINFO_BLOB, ca) &&
+			      curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK);
+}
+
 static bool set_tls(CURL *e, const struct http_tls *t) {
 	return set_long(e, CURLOPT_SSL_VERIFYPEER, !t->insecure) &&
 	       set_long(e, CURLOPT_SSL_VERIFYHOST, t->insecure ? 0 : 2) &&
-	       set_pem(e, CURLOPT_CAINFO_BLOB, t->ca) &&
-	       set_pem(e, CURLOPT_SSLCERT_BLOB, t->cert) && set_pem(e, CURLOPT_SSLKEY_BLOB, t->key);
+	       set_authorities(e, t->ca) && set_pem(e, CURLOPT_SSLCERT_BLOB, t->cert) &&
+	       set_pem(e, CURLOPT_SSLKEY_BLOB, t->key);
 }
 
 static bool set_times(CURL *e, const struct http_request *r) {

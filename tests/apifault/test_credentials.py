@@ -190,6 +190,24 @@ def an_unverified_server_is_followed_and_warned_of(case):
 
 
 @test(root=True)
+def authorities_of_the_system_are_none_of_the_clusters(case):
+    write(case.directory / "ca.crt", authority(case.directory, "first"))
+    authority(case.directory, "second")
+    case.server.use_tls(case.directory / "server-second.crt", case.directory / "server-second.key")
+    case.kubeconfig()
+    system = "mount -t tmpfs none /etc/ssl/certs && cp $0 /etc/ssl/certs/ca-certificates.crt && cp $0 /etc/ssl/certs/$(openssl x509 -hash -noout -in $0).0" \
+             ' && exec "$@"'
+    directory = case.directory / "pod"
+    directory.mkdir()
+    d = Daemon(directory, case.config(directory, {"snapshotFile": ""}, {}), ["unshare", "-m", "sh", "-c", system, case.directory / "second.crt"])
+    case.daemons.append(d)
+    d.start()
+    case.wait("distrust", lambda: all("unknown authority" in (i["lastError"] or "") for i in d.kube()["items"]), 20)
+    write(case.directory / "ca.crt", (case.directory / "second.crt").read_text())
+    shows(case, d, "after")
+
+
+@test(root=True)
 def a_pod_finds_its_server_and_rotates_what_it_is_given(case):
     account = case.directory / "account"
     account.mkdir()
