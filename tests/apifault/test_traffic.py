@@ -105,3 +105,22 @@ def restarted_without_an_api_server_it_forwards_at_once(_):
             w.sluice.stop(number)
             w.sluice.start()
             w.cluster.get_many(VIPS[1], 100).assert_all_good()
+
+
+@test(seconds=15, root=True)
+def an_address_answers_in_the_moment_that_status_shows_it(_):
+    with world() as w:
+        said = []
+
+        def ask(_, exchange, go_on):
+            """Before the API server has even taken the status."""
+            address = exchange.request.json()["status"]["loadBalancer"]["ingress"][0]["ip"]
+            said.append(w.cluster.get(address, seconds=2, check=False).returncode)
+            go_on()
+        w.server.faults.add(Fault("patch", SERVICES, act=ask, times=None, when=lambda e: (
+            e.target.name != "web" and ((e.request.json().get("status") or {}).get("loadBalancer") or {}).get("ingress"))))
+        for i in range(5):
+            w.server.put(SLICES, slice_of(f"new-{i}", [p.v4 for p in w.pods]))
+            w.server.put(SERVICES, service(f"new-{i}"))
+            w.sluice.wait("an address", lambda: len(said) > i)
+        expect(not any(said), "curl's status, by Service:", said)
