@@ -152,7 +152,8 @@ static int connect_as(struct cluster *c, struct kubeconfig *access, struct error
 	c->access_text = text;
 	c->client = client;
 	c->server = (struct reflector_server){0};
-	if (follow(c, KUBE_SERVICE) < 0 || follow(c, KUBE_SLICE) < 0 || follow(c, KUBE_NODE) < 0)
+	if (follow(c, KUBE_SERVICE) < 0 || follow(c, KUBE_SLICE) < 0 || follow(c, KUBE_NODE) < 0 ||
+	    (c->endpoints && follow(c, KUBE_ENDPOINTS) < 0))
 		return error_set(err, -ENOMEM, "out of memory");
 	log_info("kubernetes: following %s", access->server);
 	if (access->insecure)
@@ -216,21 +217,22 @@ static int start(struct sluiced *s, struct error *err) {
 // Which of the two tells about endpoints. Once synced nothing but slices that appear changes that: a proxy that says 404 for a while must not empty Services.
 static void choose_endpoints(struct cluster *c, int64_t now) {
 	struct reflector_stats slices = {0};
-	bool fallback = c->streams[KUBE_ENDPOINTS].reflector != NULL;
 	int ret = 0;
 
 	if (c->streams[KUBE_SLICE].reflector == NULL) // no memory for it
 		return;
 	reflector_stats(c->streams[KUBE_SLICE].reflector, &slices);
-	if (!fallback && !feed_is_synced(c->feed) && slices.missing &&
+	if (!c->endpoints && !feed_is_synced(c->feed) && slices.missing &&
 	    slices.errors[REFLECTOR_MISSING] >= MISSING_TRIES) {
 		log_warn("kubernetes: %s has no discovery.k8s.io/v1: v1 Endpoints are followed",
 			 c->access->server);
+		c->endpoints = true;
 		ret = follow(c, KUBE_ENDPOINTS);
 		if (ret == 0)
 			ret = feed_need(c->feed, NEEDED(KUBE_ENDPOINTS), now);
-	} else if (fallback && slices.synced) {
+	} else if (c->endpoints && slices.synced) {
 		log_info("kubernetes: EndpointSlices are there: they are followed");
+		c->endpoints = false;
 		unfollow(c, KUBE_ENDPOINTS);
 		ret = feed_need(c->feed, NEEDED(KUBE_SLICE), now);
 	}

@@ -41,6 +41,7 @@ struct cluster {
 	struct reflector_server server;
 	struct feed *feed;
 	struct cluster_stream streams[KUBE_KINDS];
+	bool endpoints;            // v1 Endpoints are followed in place of EndpointSlices
 	struct snapshot *snapshot; // NULL: off
 	bool warm;                 // serving a snapshot; until the first sync
 	int64_t saved_at;          // of the snapshot, seconds since 1970

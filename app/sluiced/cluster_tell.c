@@ -53,7 +53,7 @@ static struct cluster_stream *worst(struct cluster *c, struct reflector_stats *o
 
 		if (st->reflector == NULL)
 			continue;
-		if (kind == KUBE_SLICE && c->streams[KUBE_ENDPOINTS].reflector != NULL)
+		if (kind == KUBE_SLICE && c->endpoints)
 			continue; // it is known to be missing
 		reflector_stats(st->reflector, &stats);
 		if (stats.failing_since_ms == INT64_MIN ||

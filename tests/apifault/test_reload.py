@@ -3,8 +3,9 @@
 import signal
 
 from bed import VIPS, expect, test, write_kubeconfig
-from objects import service, slice_of
-from resources import SERVICES, SLICES
+from faults import Fault, refused
+from objects import endpoints_of, service, slice_of
+from resources import ENDPOINTS, SERVICES, SLICES
 
 BOTH = ["10.0.1.1", "10.0.1.2"]
 
@@ -59,3 +60,25 @@ def a_broken_kubeconfig_is_told_and_the_server_followed_as_before(case):
     expect(d.log().count("is followed as before") == 3, d.log())
     case.server.put(SLICES, slice_of("web", BOTH[:1]))
     d.wait("news", lambda: d.serves("web", BOTH[:1]))
+
+
+@test(seconds=6)
+def endpoints_are_followed_on_the_next_server_too_and_left_where_slices_are(case):
+    without = refused(404, "NotFound", "the server could not find the requested resource")
+    other = case.new_server()
+    for server, address in ((case.server, "10.0.1.1"), (other, "10.0.1.2")):
+        for verb in ("list", "watch"):
+            server.faults.add(Fault(verb, SLICES, act=without, times=None))
+        server.put(SERVICES, service("web", ip=VIPS[1]))
+        server.put(ENDPOINTS, endpoints_of("web", [address]))
+    d = case.daemon()
+    d.wait("v1 Endpoints", lambda: d.serves("web", ["10.0.1.1"]), 20)
+    write_kubeconfig(case.directory / "kubeconfig", other)
+    reload(d)
+    d.wait("the other's", lambda: d.serves("web", ["10.0.1.2"]), 20)
+    third = case.new_server()
+    third.put(SERVICES, service("web", ip=VIPS[1]))
+    third.put(SLICES, slice_of("web", BOTH))
+    write_kubeconfig(case.directory / "kubeconfig", third)
+    reload(d)
+    d.wait("slices", lambda: d.serves("web", BOTH) and "endpoints" not in [s["resource"] for s in d.kube()["items"]], 20)
