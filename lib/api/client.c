@@ -244,11 +244,11 @@ static void client_cancel(void *ctx, struct api_call *c) {
 // --- the client ---
 
 // curl resolves names for socks5:// itself; whoever writes a proxy into a kubeconfig means that the proxy knows them.
-static char *proxy_of(const struct kubeconfig *k, bool loopback) {
+static char *proxy_of(const struct kubeconfig *k, bool direct) {
 	char *proxy;
 
 	if (k->proxy_url == NULL)
-		return loopback ? strdup("") : NULL;
+		return direct ? strdup("") : NULL;
 	if (strncasecmp(k->proxy_url, "socks5://", 9) != 0)
 		return strdup(k->proxy_url);
 	return asprintf(&proxy, "socks5h://%s", k->proxy_url + 9) < 0 ? NULL : proxy;
@@ -259,11 +259,11 @@ static int client_init(struct api_client *c, struct error *err) {
 
 	if (ret < 0)
 		return ret;
-	c->proxy = proxy_of(c->k, c->url.loopback);
+	c->proxy = proxy_of(c->k, c->url.direct);
 	c->work = event_new(http_base(c->http), -1, 0, on_work, c);
 	c->credentials = credentials_create(c->k, http_base(c->http), on_settled, c);
 	if (c->work == NULL || c->credentials == NULL ||
-	    (c->proxy == NULL && (c->k->proxy_url != NULL || c->url.loopback)) ||
+	    (c->proxy == NULL && (c->k->proxy_url != NULL || c->url.direct)) ||
 	    client_impersonate(&c->impersonate, c->k) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	c->transport = (struct api_transport){client_start, client_cancel, c};

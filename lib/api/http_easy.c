@@ -137,7 +137,8 @@ static bool set_authorities(CURL *e, const char *ca) {
 }
 
 static bool set_tls(CURL *e, const struct http_tls *t) {
-	return set_long(e, CURLOPT_SSL_VERIFYPEER, !t->insecure) &&
+	return set_long(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
+	       set_long(e, CURLOPT_SSL_VERIFYPEER, !t->insecure) &&
 	       set_long(e, CURLOPT_SSL_VERIFYHOST, t->insecure ? 0 : 2) &&
 	       set_authorities(e, t->ca) && set_pem(e, CURLOPT_SSLCERT_BLOB, t->cert) &&
 	       set_pem(e, CURLOPT_SSLKEY_BLOB, t->key);
@@ -153,7 +154,9 @@ static bool set_times(CURL *e, const struct http_request *r) {
 }
 
 static bool set_connection(CURL *e, const struct http_request *r) {
+	// Exceptions of the environment are for its own proxies.
 	return set_text(e, CURLOPT_PROXY, r->proxy) &&
+	       set_text(e, CURLOPT_NOPROXY, r->proxy != NULL ? "" : NULL) &&
 	       set_long(e, CURLOPT_FRESH_CONNECT, r->alone) &&
 	       set_long(e, CURLOPT_FORBID_REUSE, r->alone) &&
 	       set_long(e, CURLOPT_HTTP_VERSION,

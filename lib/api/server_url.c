@@ -7,9 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/no_proxy.h"
+
 static bool is_loopback(const char *host) {
 	return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
 	       strcmp(host, "[::1]") == 0;
+}
+
+static bool is_excepted(const char *host) {
+	const char *list = getenv("no_proxy");
+	size_t n = strlen(host);
+	char bare[256];
+
+	if (list == NULL)
+		list = getenv("NO_PROXY");
+	if (host[0] == '[') // IPv6
+		snprintf(bare, sizeof(bare), "%.*s", (int)(n - 2), host + 1);
+	else
+		snprintf(bare, sizeof(bare), "%s", host);
+	return no_proxy_covers(list, bare);
 }
 
 // curl checks the name in the URL: so the name to prove goes there, and connect_to says where the server is.
@@ -43,7 +59,7 @@ static int take_apart(struct server_url *u, CURLU *parts, const char *server, co
 	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
 	    curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
 		goto free_parts;
-	u->loopback = is_loopback(host);
+	u->direct = is_loopback(host) || is_excepted(host);
 	u->base = strdup(server);
 	ret = u->base != NULL ? 0 : -ENOMEM;
 	if (ret == 0 && name != NULL && strcasecmp(name, host) != 0)

@@ -11,7 +11,7 @@ struct server_url {
 	char *base; // before the path of a request; its host is who the server must prove to be
 	char *connect_to; // where it is, when base does not say it; else NULL
 	char *host;       // header "Host: ...", as the server knows itself; else NULL
-	bool loopback;    // no proxy of the environment leads there
+	bool direct;      // no proxy of the environment leads there
 };
 
 // tls_server_name may be NULL. Errors: -EINVAL, -ENOMEM.

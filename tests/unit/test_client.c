@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "api/client.h"
+#include "api/no_proxy.h"
+#include "api/server_url.h"
 #include "base/log.h"
 
 #define DAY 86400L
@@ -447,6 +449,61 @@ static void proxies_of_the_environment_are_not_for_this_host(void **state) {
 	assert_int_equal(h.end.status, 200);
 }
 
+static void exceptions_from_proxies_are_names_addresses_and_blocks(void **state) {
+	static const struct {
+		const char *list, *host;
+		bool covered;
+	} cases[] = {
+		{NULL, "a", false},
+		{"", "a", false},
+		{"*", "a", true},
+		{"example.com", "example.com", true},
+		{"x, example.com", "API.Example.com", true},
+		{".example.com", "example.com", true},
+		{"example.com", "badexample.com", false},
+		{"api.example.com", "example.com", false},
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.11", false},
+		{"10.0.0.0/8 192.0.2.0/23", "192.0.3.255", true},
+		{"192.0.2.0/23", "192.0.4.0", false},
+		{"0.0.0.0/0", "192.0.2.1", true},
+		{"0.0.0.0/33", "192.0.2.1", false},
+		{"192.0.2.0/x", "192.0.2.0", false},
+		{"fd00::/9", "fd7f::1", true},
+		{"fd00::/9", "fd80::1", false},
+		{"fd00::/9", "192.0.2.1", false},
+		{"fd00::1", "fd00:0:0::1", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (no_proxy_covers(cases[i].list, cases[i].host) != cases[i].covered)
+			fail_msg("%s, %s", cases[i].list, cases[i].host);
+}
+
+static void the_exception_of_a_server_counts_though_it_proves_another_name(void **state) {
+	struct server_url u;
+
+	(void)state;
+	setenv("NO_PROXY", "cluster.internal,fd00::/8", 1);
+	assert_int_equal(server_url_init(&u, "https://api.cluster.internal:6443", "kubernetes",
+					 NULL),
+			 0);
+	assert_true(u.direct);
+	assert_string_equal(u.base, "https://kubernetes:6443");
+	assert_string_equal(u.connect_to, "kubernetes:6443:api.cluster.internal:6443");
+	server_url_fini(&u);
+	assert_int_equal(server_url_init(&u, "https://[fd00::1]/p", "kubernetes", NULL), 0);
+	assert_true(u.direct);
+	assert_string_equal(u.connect_to, "kubernetes:443:[fd00::1]:443");
+	server_url_fini(&u);
+	assert_int_equal(server_url_init(&u, "https://kubernetes", "api.cluster.internal", NULL),
+			 0);
+	assert_false(u.direct);
+	server_url_fini(&u);
+	unsetenv("NO_PROXY");
+}
+
 static void a_proxy_of_the_kubeconfig_is_asked_and_its_refusal_told(void **state) {
 	struct place *p = *state;
 	struct heard h = {0};
@@ -456,7 +513,9 @@ static void a_proxy_of_the_kubeconfig_is_asked_and_its_refusal_told(void **state
 		 p->lab->server.port);
 	client(p, "https", cluster, "");
 	p->lab->server.answer = tunnel;
+	setenv("NO_PROXY", "*", 1); // of the environment's proxies, not of this one
 	ask(p, &h, (struct api_request){0});
+	unsetenv("NO_PROXY");
 	assert_int_equal(strncmp(p->lab->server.last, "CONNECT 127.0.0.1:", 18), 0);
 	assert_int_equal(h.end.error, -EIO);
 	assert_int_equal(h.end.status, 0);
@@ -510,6 +569,8 @@ int main(void) {
 		T(another_name_can_be_proven),
 		T(a_client_certificate_of_files_is_shown_and_renewed),
 		T(proxies_of_the_environment_are_not_for_this_host),
+		cmocka_unit_test(exceptions_from_proxies_are_names_addresses_and_blocks),
+		cmocka_unit_test(the_exception_of_a_server_counts_though_it_proves_another_name),
 		T(a_proxy_of_the_kubeconfig_is_asked_and_its_refusal_told),
 		T(a_server_that_is_away_is_named),
 		T(destroy_ends_what_runs_and_what_waits),
