@@ -323,6 +323,50 @@ static void show_source(json_t *body, FILE *out) {
 			json_number_value(json_object_get(latency, "max")) / 1000);
 }
 
+// Who writes the status of Services, and how much is left to write.
+static void show_writer(json_t *writer, FILE *out) {
+	json_t *lease = json_object_get(writer, "lease");
+	char holder[256], pending[32];
+
+	if (!json_is_object(writer))
+		return;
+	plain_text(holder, sizeof(holder), json_object_get(lease, "holder"));
+	plain_text(pending, sizeof(pending), json_object_get(writer, "pending"));
+	if (json_is_true(json_object_get(writer, "leads")))
+		fprintf(out, "status is written here%s, %s pending",
+			json_is_object(lease) ? " (the lease is ours)" : "", pending);
+	else
+		fprintf(out, "status is written by %s",
+			holder[0] != '\0' ? holder : "nobody: no one holds the lease");
+	if (json_integer_value(json_object_get(writer, "pausedMs")) > 0)
+		fputs(", paused: the server does not take writes now", out);
+	if (json_integer_value(json_object_get(writer, "held")) > 0)
+		fprintf(out,
+			", ALARM: another controller writes the status of %" JSON_INTEGER_FORMAT
+			" Services",
+			json_integer_value(json_object_get(writer, "held")));
+	putc('\n', out);
+}
+
+// Services whose status can't be written as it should be.
+static int show_troubles(json_t *writer, FILE *out) {
+	static const struct column columns[] = {
+		{"NAMESPACE", "namespace", KIND_PLAIN},
+		{"NAME", "name", KIND_PLAIN},
+		{"TROUBLE WITH ITS STATUS", "reason", KIND_PLAIN},
+	};
+	json_t *troubles = json_object_get(writer, "troubles"), *body;
+	int ret;
+
+	if (json_array_size(troubles) == 0)
+		return 0;
+	putc('\n', out);
+	body = json_pack("{s:O}", "items", troubles);
+	ret = show_items(body, columns, DIM(columns), out);
+	json_decref(body);
+	return ret;
+}
+
 int show_kube(json_t *body, FILE *out) {
 	static const struct column columns[] = {
 		{"RESOURCE", "resource", KIND_PLAIN},
@@ -336,9 +380,14 @@ int show_kube(json_t *body, FILE *out) {
 		{"LAST ERROR", "lastError", KIND_PLAIN},
 	};
 
+	json_t *writer = json_object_get(body, "writer");
+	int ret;
+
 	show_source(body, out);
+	show_writer(writer, out);
 	if (json_array_size(json_object_get(body, "items")) == 0)
 		return ferror(out) ? -EIO : 0;
 	putc('\n', out);
-	return show_items(body, columns, DIM(columns), out);
+	ret = show_items(body, columns, DIM(columns), out);
+	return ret < 0 ? ret : show_troubles(writer, out);
 }

@@ -174,7 +174,8 @@ int writer_attach(struct sluiced *s, const struct api_transport *t, const char *
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	w->retake = w->status != NULL;
-	lead(s, w->lease == NULL && w->lease_name[0] == '\0');
+	// Who may not write gives no addresses either: nobody would learn of them.
+	lead(s, w->status != NULL && w->lease == NULL);
 	return 0;
 }
 

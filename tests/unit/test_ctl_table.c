@@ -164,6 +164,26 @@ static void kube_says_how_far_objects_can_be_trusted(void **state) {
 			    "manifests, synced\n");
 }
 
+static void kube_says_who_writes_and_what_can_not_be_written(void **state) {
+	assert_string_equal(
+		shown(show_kube,
+		      "{\"source\": \"kubernetes\", \"server\": \"https://k\", \"synced\": true,"
+		      " \"writer\": {\"leads\": true, \"lease\": {\"holder\": \"lb-1\"}, \"pending\": 2, \"held\": 1,"
+		      " \"pausedMs\": 800, \"troubles\": [{\"namespace\": \"shop\", \"name\": \"web\","
+		      " \"reason\": \"invalid: no\"}]}, \"items\": [{\"resource\": \"nodes\"}]}"),
+		"kubernetes https://k, synced\n"
+		"status is written here (the lease is ours), 2 pending, paused: the server does not take writes now, "
+		"ALARM: another controller writes the status of 1 Services\n\n"
+		"RESOURCE   STATE   AGE   VERSION   OBJECTS   RELISTS   ERRORS   FAILING   LAST ERROR\n"
+		"nodes      -         -         -         -         -        -         -   -\n\n"
+		"NAMESPACE   NAME   TROUBLE WITH ITS STATUS\n"
+		"shop        web    invalid: no\n");
+	assert_string_equal(shown(show_kube,
+				  "{\"source\": \"kubernetes\", \"synced\": true, \"writer\":"
+				  " {\"leads\": false, \"lease\": {\"holder\": \"lb-2\"}}}"),
+			    "kubernetes, synced\nstatus is written by lb-2\n");
+}
+
 static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) {
 	static const char *const bodies[] = {
 		"[]",
@@ -175,6 +195,7 @@ static void answers_of_another_shape_show_nothing_and_do_not_fail(void **state) 
 		"{\"generation\": {}, \"workersAt\": 3, \"workers\": [[]], \"drops\": []}",
 		"{\"workers\": {}, \"drops\": {\"a\": {}}}",
 		"{\"source\": [], \"held\": {}, \"latency\": 3, \"items\": [{\"errors\": []}]}",
+		"{\"writer\": {\"lease\": 3, \"pending\": [], \"troubles\": [4, {}]}, \"items\": [1]}",
 	};
 	static int (*const shows[])(json_t *, FILE *) = {show_services, show_backends, show_flows,
 							 show_ports,    show_explain,  show_stats,
@@ -196,6 +217,7 @@ int main(void) {
 		cmocka_unit_test(spans_and_links_read_well),
 		cmocka_unit_test(stats_show_workers_and_drops),
 		cmocka_unit_test(kube_says_how_far_objects_can_be_trusted),
+		cmocka_unit_test(kube_says_who_writes_and_what_can_not_be_written),
 		cmocka_unit_test(answers_of_another_shape_show_nothing_and_do_not_fail),
 	};
 
