@@ -31,6 +31,17 @@ static const struct verb verbs[] = {
 	 .details = "Only those of a client address, of a Service, or of both.",
 	 .show = show_flows},
 	{.name = "explain",
+	 .sub = "service",
+	 .usage = "service SERVICE",
+	 .help = "why a Service has its addresses and endpoints, or has them not",
+	 .details =
+		 "SERVICE is NAMESPACE/NAME, or NAME in the namespace default. Each address pool, each port and each "
+		 "endpoint with the rule that decided.",
+	 .arg = {"service"},
+	 .min_words = 1,
+	 .max_words = 1,
+	 .show = show_explain_service},
+	{.name = "explain",
 	 .usage = "PROTO CLIENT:PORT VIP:PORT",
 	 .help = "what would become of a packet, step by step",
 	 .details =
@@ -50,6 +61,11 @@ static const struct verb verbs[] = {
 	 .help = "network ports: device, link, counters",
 	 .details = "Counters are packets since the start.",
 	 .show = show_ports},
+	{.name = "pools",
+	 .usage = "",
+	 .help = "address pools: size, use, who waits",
+	 .details = "In the order in which they are asked for an address; a row for each family.",
+	 .show = show_pools},
 	{.name = "probes",
 	 .usage = "",
 	 .help = "probes of nodes that serve with target node",
@@ -126,9 +142,11 @@ static int unknown_verb(const char *name, struct error *err) {
 	return error_set(err, -EINVAL, "unknown verb \"%s\": see sluicectl --help", name);
 }
 
-static int find_verb(struct args *a, const char *name, struct error *err) {
-	for (size_t i = 0; i < DIM(verbs); i++)
-		if (strcmp(verbs[i].name, name) == 0)
+// next: the word behind it, or NULL.
+static int find_verb(struct args *a, const char *name, const char *next, struct error *err) {
+	for (size_t i = 0; i < DIM(verbs) && a->verb == NULL; i++)
+		if (strcmp(verbs[i].name, name) == 0 &&
+		    (verbs[i].sub == NULL || (next != NULL && strcmp(verbs[i].sub, next) == 0)))
 			a->verb = &verbs[i];
 	if (a->verb == NULL)
 		return unknown_verb(name, err);
@@ -189,6 +207,10 @@ static void add_param(struct args *a, const char *name, const char *value) {
 static int take_words(struct args *a, char **words, unsigned n, struct error *err) {
 	int ret = 0;
 
+	if (a->verb->sub != NULL) {
+		words++;
+		n--;
+	}
 	if (n < a->verb->min_words || n > a->verb->max_words)
 		return error_set(err, -EINVAL, "usage: sluicectl %s %s", a->verb->name,
 				 a->verb->usage);
@@ -249,12 +271,20 @@ int args_parse(struct args *out, int argc, char **argv, struct error *err) {
 		return ret;
 	if (optind == argc)
 		return error_set(err, -EINVAL, "which verb? see sluicectl --help");
-	ret = find_verb(out, argv[optind], err);
+	ret = find_verb(out, argv[optind], argv[optind + 1], err);
 	if (ret == 0 && !out->help && !out->version)
 		ret = take_words(out, argv + optind + 1, (unsigned)(argc - optind - 1), err);
 	if (ret == 0 && !out->help && !out->version)
 		ret = take_filters(out, client, service, err);
 	return ret;
+}
+
+static void help_line(const struct verb *v, FILE *out) {
+	char title[32];
+
+	snprintf(title, sizeof(title), "%s%s%s", v->name, v->sub != NULL ? " " : "",
+		 v->sub != NULL ? v->sub : "");
+	fprintf(out, "  %-17s%s\n", title, v->help);
 }
 
 void args_help(const struct args *a, FILE *out) {
@@ -270,7 +300,7 @@ void args_help(const struct args *a, FILE *out) {
 	      out);
 	for (size_t i = 0; i < DIM(verbs); i++)
 		if (verbs[i].later == NULL)
-			fprintf(out, "  %-10s%s\n", verbs[i].name, verbs[i].help);
+			help_line(&verbs[i], out);
 	fputs("\n  -s, --socket PATH   the daemon's socket (" ARGS_DEFAULT_SOCKET ")\n"
 	      "  -o, --output FORM   table (default), or json: what the daemon gave\n"
 	      "  -h, --help          this text, or that of a verb: sluicectl VERB --help\n"

@@ -14,6 +14,7 @@
 
 struct verb {
 	const char *name;
+	const char *sub;     // the word behind the name that makes it this one; NULL: any
 	const char *usage;   // behind the name
 	const char *help;    // one line
 	const char *details; // for --help of the verb

@@ -231,6 +231,72 @@ int show_explain(json_t *body, FILE *out) {
 	return ret;
 }
 
+int show_pools(json_t *body, FILE *out) {
+	static const struct column columns[] = {
+		{"NAME", "name", KIND_PLAIN},          {">FAMILY", "family", KIND_PLAIN},
+		{">SIZE", "size", KIND_PLAIN},         {">IN USE", "inUse", KIND_PLAIN},
+		{">FREE", "free", KIND_PLAIN},         {"AUTO ASSIGN", "autoAssign", KIND_PLAIN},
+		{">PRIORITY", "priority", KIND_PLAIN}, {">WAITING", "waiting", KIND_PLAIN},
+	};
+
+	return show_items(body, columns, DIM(columns), out);
+}
+
+// A list under an empty line, when there is any.
+static int show_part(json_t *body, const char *key, const struct column *columns, size_t n,
+		     FILE *out) {
+	json_t *list = json_object_get(body, key);
+
+	if (json_array_size(list) == 0)
+		return 0;
+	putc('\n', out);
+	return show_list(list, columns, n, out);
+}
+
+int show_explain_service(json_t *body, FILE *out) {
+	static const struct column addresses[] = {
+		{"ADDRESS", "address", KIND_PLAIN},
+		{"POOL", "pool", KIND_PLAIN},
+		{"IP MODE", "ipMode", KIND_PLAIN},
+	};
+	static const struct column pools[] = {
+		{"POOL", "pool", KIND_PLAIN},
+		{">FAMILY", "family", KIND_PLAIN},
+		{"RESULT", "result", KIND_PLAIN},
+	};
+	static const struct column ports[] = {
+		{">PORT", "port", KIND_PLAIN},
+		{"PROTOCOL", "protocol", KIND_PLAIN},
+		{"FRONTENDS", "frontends", KIND_PLAIN},
+		{"REASON", "reason", KIND_PLAIN},
+	};
+	static const struct column endpoints[] = {
+		{">PORT", "servicePort", KIND_PLAIN}, {"PROTOCOL", "protocol", KIND_PLAIN},
+		{"ENDPOINT", "endpoint", KIND_PLAIN}, {"NODE", "node", KIND_PLAIN},
+		{"SLICE", "slice", KIND_PLAIN},       {"RESULT", "result", KIND_PLAIN},
+		{"RULE", "rule", KIND_PLAIN},
+	};
+	static const struct column backends[] = {
+		{">PORT", "servicePort", KIND_PLAIN}, {"BACKEND", "address", KIND_ENDPOINT},
+		{"STATE", "state", KIND_PLAIN},       {">WEIGHT", "weight", KIND_PLAIN},
+		{"REASON", "reason", KIND_PLAIN},
+	};
+	const char *reason = json_string_value(json_object_get(body, "reason"));
+	const char *service = json_string_value(json_object_get(body, "service"));
+	int ret;
+
+	fprintf(out, "%s: %s\n", service != NULL ? service : "-",
+		reason != NULL && reason[0] != '\0' ? reason : "it lacks no address");
+	ret = show_part(body, "addresses", addresses, DIM(addresses), out);
+	if (ret == 0)
+		ret = show_part(body, "pools", pools, DIM(pools), out);
+	if (ret == 0)
+		ret = show_part(body, "ports", ports, DIM(ports), out);
+	if (ret == 0)
+		ret = show_part(body, "endpoints", endpoints, DIM(endpoints), out);
+	return ret == 0 ? show_part(body, "backends", backends, DIM(backends), out) : ret;
+}
+
 // Whatever the workers count: columns are the members of the first one.
 static int show_workers(json_t *workers, FILE *out) {
 	struct column columns[MAX_COLUMNS];

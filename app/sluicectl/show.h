@@ -13,6 +13,8 @@ int show_backends(json_t *body, FILE *out);
 int show_flows(json_t *body, FILE *out);
 int show_ports(json_t *body, FILE *out);
 int show_explain(json_t *body, FILE *out);
+int show_explain_service(json_t *body, FILE *out);
+int show_pools(json_t *body, FILE *out);
 int show_stats(json_t *body, FILE *out);
 int show_probes(json_t *body, FILE *out);
 int show_kube(json_t *body, FILE *out);

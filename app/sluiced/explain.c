@@ -300,9 +300,14 @@ static int parse_question(struct explain *e, struct mgmt_request *r) {
 void verb_explain(void *ctx, struct mgmt_request *r) {
 	struct explain e = {.job.run = explain_run};
 	struct sluiced *s = ctx;
+	const char *service = mgmt_param(r, "service");
 	struct explain_query *q;
 	uint16_t owner;
 
+	if (service != NULL) {
+		verb_explain_service(s, r, service);
+		return;
+	}
 	if (parse_question(&e, r) < 0)
 		return;
 	q = calloc(1, sizeof(*q));

@@ -93,8 +93,8 @@ static json_int_t flows_of(const struct sluiced *s, uint32_t backend) {
 	return n;
 }
 
-static json_t *backend_row(const struct sluiced *s, const struct model_service *m,
-			   const struct model_backend *b) {
+json_t *verbs_backend_row(const struct sluiced *s, const struct model_service *m,
+			  const struct model_backend *b) {
 	const struct compile *c = s->appliance.compile;
 	uint32_t id = compile_backend_id(c, &m->key, &b->addr, b->port);
 	const char *own = id == TABLES_NO_ID ? "" : compile_backend_reason(c, id);
@@ -111,21 +111,27 @@ static json_t *backend_row(const struct sluiced *s, const struct model_service *
 			 own[0] != '\0' ? own : b->reason);
 }
 
-// All of them, or those of "NS/NAME". Errors: -EINVAL, -ENOMEM.
-static int list_services(const struct sluiced *s, const char *name,
-			 const struct model_service ***list) {
-	char ns[64];
-	const char *slash;
+int verbs_split(const char *text, char ns[64], char name[64]) {
+	const char *slash = strchr(text, '/');
 
-	if (name == NULL)
-		return model_list(s->appliance.model, list);
-	slash = strchr(name, '/');
-	if (slash == NULL || slash == name || (size_t)(slash - name) >= sizeof(ns) ||
-	    slash[1] == '\0' || strlen(slash + 1) >= 64)
+	if (slash == NULL || slash == text || slash - text >= 64 || slash[1] == '\0' ||
+	    strlen(slash + 1) >= 64)
 		return -EINVAL;
-	memcpy(ns, name, (size_t)(slash - name));
-	ns[slash - name] = '\0';
-	return model_list_of(s->appliance.model, ns, slash + 1, list);
+	snprintf(ns, 64, "%.*s", (int)(slash - text), text);
+	snprintf(name, 64, "%s", slash + 1);
+	return 0;
+}
+
+// All of them, or those of "NS/NAME". Errors: -EINVAL, -ENOMEM.
+static int list_services(const struct sluiced *s, const char *service,
+			 const struct model_service ***list) {
+	char ns[64], name[64];
+
+	if (service == NULL)
+		return model_list(s->appliance.model, list);
+	return verbs_split(service, ns, name) < 0
+		       ? -EINVAL
+		       : model_list_of(s->appliance.model, ns, name, list);
 }
 
 static void verb_backends(void *ctx, struct mgmt_request *r) {
@@ -147,7 +153,7 @@ static void verb_backends(void *ctx, struct mgmt_request *r) {
 	for (int i = 0; i < n; i++)
 		for (uint32_t j = 0; j < list[i]->n_backends; j++)
 			json_array_append_new(items,
-					      backend_row(s, list[i], &list[i]->backends[j]));
+					      verbs_backend_row(s, list[i], &list[i]->backends[j]));
 	free(list);
 	mgmt_reply(r, verbs_items(items));
 }
@@ -317,7 +323,8 @@ static void verb_kube(void *ctx, struct mgmt_request *r) {
 static const struct mgmt_verb list[] = {
 	{"services", verb_services}, {"backends", verb_backends}, {"flows", verb_flows},
 	{"explain", verb_explain},   {"stats", verb_stats},       {"ports", verb_ports},
-	{"probes", verb_probes},     {"kube", verb_kube},
+	{"pools", verb_pools},       {"probes", verb_probes},     {"kube", verb_kube},
+	{"pools", verb_pools},
 };
 
 const struct mgmt_verb *verbs_list(unsigned *n) {

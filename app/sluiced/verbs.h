@@ -2,6 +2,7 @@
 // The verbs of the control socket: GET /v1/VERB in, JSON out.
 //
 //     services, backends, stats, ports    answered at once from model, tables and counters (verbs.c)
+//     pools, explain of a Service         answered at once from the store of objects (addresses.c)
 //     probes                              what nodes said of themselves (probes.c)
 //     kube                                answered at once by the source of objects (cluster_verb.c, files.c)
 //     flows, explain                      workers look into their own tables (flows.c, explain.c)
@@ -19,6 +20,8 @@
 #include "dataplane/worker.h"
 #include "mgmt/mgmt.h"
 
+struct model_backend;
+struct model_service;
 struct sluiced;
 
 struct query {
@@ -45,6 +48,8 @@ void verbs_fini(struct sluiced *s);
 void verbs_ask(struct sluiced *s, struct query *q); // takes q over
 void verb_flows(void *ctx, struct mgmt_request *r);
 void verb_explain(void *ctx, struct mgmt_request *r);
+void verb_explain_service(struct sluiced *s, struct mgmt_request *r, const char *service);
+void verb_pools(void *ctx, struct mgmt_request *r);
 
 // "NS/NAME" of a service id, "" when there is none. buf holds VERBS_NAME bytes.
 #define VERBS_NAME 130
@@ -52,5 +57,10 @@ const char *verbs_service_name(const struct sluiced *s, uint32_t service, char *
 // ADDR:PORT of a backend id; buf as for ip_port_format().
 const char *verbs_backend_text(const struct sluiced *s, uint32_t backend, char *buf);
 json_t *verbs_items(json_t *list); // {"items": list}
+// A row of the verb backends.
+json_t *verbs_backend_row(const struct sluiced *s, const struct model_service *m,
+			  const struct model_backend *b);
+// "NAMESPACE/NAME" taken apart. Errors: -EINVAL.
+int verbs_split(const char *text, char ns[64], char name[64]);
 
 #endif

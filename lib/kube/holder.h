@@ -53,6 +53,7 @@ struct holder {
 
 	bool known;   // in the list of all
 	bool pending; // its object or something else changed since the last run
+	bool changed; // its object did
 	bool waiting; // in the queue of those that lack an address
 	uint8_t work; // what is left to do in this run
 	TAILQ_ENTRY(holder) all_link, pending_link, waiting_link;

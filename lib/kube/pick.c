@@ -179,7 +179,8 @@ static bool is_due(const struct picker *k, const struct holder *h, const struct 
 	if (!wants_family(h, held->addr.family) &&
 	    (k->settings->durable || held->origin != HELD_STATUS))
 		return false;
-	return claims_conflict(k->claims, &held->addr, h) == NULL;
+	// Of those who can't share any more, who changed has to go.
+	return !h->changed || claims_conflict(k->claims, &held->addr, h) == NULL;
 }
 
 int pick_let_go(struct picker *k, struct holder *h) {

@@ -114,6 +114,7 @@ void resolver_put(struct resolver *r, struct holder *h, struct kube_object *o) {
 		snprintf(h->name, sizeof(h->name), "%s", o->meta.name);
 	}
 	resolver_swap(h, o);
+	h->changed = true;
 	mark(r, h);
 }
 
@@ -616,7 +617,7 @@ static void finish(struct resolver *r) {
 	r->work.n = 0;
 	while ((h = TAILQ_FIRST(&r->pending)) != NULL) {
 		TAILQ_REMOVE(&r->pending, h, pending_link);
-		h->pending = false;
+		h->pending = h->changed = false;
 	}
 }
 

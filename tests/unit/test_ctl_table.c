@@ -85,6 +85,35 @@ static void backends_join_address_and_port(void **state) {
 		"default/web   [2001:db8::1]:80   unusable        1       0   no-route\n");
 }
 
+static void pools_show_endless_ones_without_a_number(void **state) {
+	assert_string_equal(
+		shown(show_pools,
+		      "{\"items\": [{\"name\": \"main\", \"family\": 4, \"size\": 16, \"inUse\": 3, \"free\": 13, \"autoAssign\": true,"
+		      " \"priority\": 7, \"waiting\": 0},"
+		      "{\"name\": \"main\", \"family\": 6, \"size\": null, \"inUse\": 2, \"free\": null, \"autoAssign\": false, \"priority\": 0,"
+		      " \"waiting\": 1}]}"),
+		"NAME   FAMILY   SIZE   IN USE   FREE   AUTO ASSIGN   PRIORITY   WAITING\n"
+		"main        4     16        3     13   yes                  7         0\n"
+		"main        6      -        2      -   no                   0         1\n");
+}
+
+static void a_service_is_explained_part_by_part(void **state) {
+	assert_string_equal(
+		shown(show_explain_service,
+		      "{\"service\": \"default/web\", \"reason\": \"no IPv6 address is free in the pools\", \"addresses\": [{\"address\": "
+		      "\"203.0.113.1\", \"pool\": \"main\", \"ipMode\": \"VIP\"}], \"pools\": [{\"pool\": \"main\", \"family\": 6, "
+		      "\"result\": \"none of its addresses is free\"}], \"ports\": [{\"port\": 80, \"protocol\": \"TCP\", \"frontends\": "
+		      "[\"203.0.113.1:80\"], \"reason\": \"\"}], \"endpoints\": [{\"servicePort\": 80, \"protocol\": \"TCP\", \"endpoint\": "
+		      "\"10.0.0.1:8080\", \"node\": \"n1\", \"slice\": \"web-1\", \"result\": \"kept\", \"rule\": \"ready\"}], \"backends\": []}"),
+		"default/web: no IPv6 address is free in the pools\n\n"
+		"ADDRESS       POOL   IP MODE\n203.0.113.1   main   VIP\n\n"
+		"POOL   FAMILY   RESULT\nmain        6   none of its addresses is free\n\n"
+		"PORT   PROTOCOL   FRONTENDS        REASON\n  80   TCP        203.0.113.1:80   -\n\n"
+		"PORT   PROTOCOL   ENDPOINT        NODE   SLICE   RESULT   RULE\n"
+		"  80   TCP        10.0.0.1:8080   n1     web-1   kept     ready\n");
+	assert_string_equal(shown(show_explain_service, "{}"), "-: it lacks no address\n");
+}
+
 static void a_note_stands_where_there_is_no_reason(void **state) {
 	static const char row[] = "{\"items\": [{\"reason\": \"%s\", \"note\": \"mind\"}]}";
 	char json[128];
@@ -212,6 +241,8 @@ int main(void) {
 		cmocka_unit_test(characters_count_and_control_characters_do_not_reach_the_terminal),
 		cmocka_unit_test(an_empty_list_is_a_header_alone),
 		cmocka_unit_test(backends_join_address_and_port),
+		cmocka_unit_test(pools_show_endless_ones_without_a_number),
+		cmocka_unit_test(a_service_is_explained_part_by_part),
 		cmocka_unit_test(a_note_stands_where_there_is_no_reason),
 		cmocka_unit_test(lists_are_never_cut),
 		cmocka_unit_test(spans_and_links_read_well),

@@ -7,7 +7,7 @@ _sluicectl_services() {
 
 _sluicectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs="services backends flows explain stats ports probes kube"
+	local verbs="services backends flows explain stats ports pools probes kube"
 	local verb="" word i
 	local -a socket=()
 
@@ -47,7 +47,9 @@ _sluicectl() {
 	elif [[ $verb == backends ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_sluicectl_services "${socket[@]}")" -- "$cur")
 	elif [[ $verb == explain && $prev == explain ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tcp udp sctp service" -- "$cur")
+	elif [[ $verb == explain && $prev == service ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_sluicectl_services "${socket[@]}")" -- "$cur")
 	fi
 }
 
