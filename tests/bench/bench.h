@@ -22,6 +22,7 @@ int limit_run(const struct options *o, struct error *err);
 int stages_run(const struct options *o, struct error *err);
 int control_run(const struct options *o, struct error *err);
 int capture_run(const struct options *o, struct error *err);
+int offer_run(const struct options *o, struct error *err);
 
 // Flows that a row's table is made for.
 uint32_t bench_capacity(const struct options *o);

@@ -13,7 +13,7 @@ static const struct {
 	int (*run)(const struct options *o, struct error *err);
 } verbs[] = {
 	{"pipeline", pipeline_run}, {"limit", limit_run},     {"stages", stages_run},
-	{"control", control_run},   {"capture", capture_run},
+	{"control", control_run},   {"capture", capture_run}, {"offer", offer_run},
 };
 
 uint32_t bench_capacity(const struct options *o) {

@@ -50,6 +50,8 @@ static bool read_word(struct options *o, const char *key, const char *value) {
 		o->what = value;
 	else if (strcmp(key, "file") == 0)
 		o->file = value;
+	else if (strcmp(key, "device") == 0)
+		o->device = value;
 	else if (strcmp(key, "mac") == 0)
 		o->mac = value;
 	else if (strcmp(key, "new") == 0)
@@ -96,7 +98,8 @@ int options_read(struct options *o, int argc, char **argv, struct error *err) {
 			      .services = 10000,
 			      .workers = 1};
 	if (argc < 2)
-		return error_set(err, -EINVAL, "pipeline, limit, stages, control or capture");
+		return error_set(err, -EINVAL,
+				 "pipeline, limit, stages, control, capture or offer");
 	o->verb = argv[1];
 	for (int i = 2; i < argc; i++) {
 		char *value = strchr(argv[i], '=');

@@ -11,10 +11,11 @@
 #include "model/model.h"
 
 struct options {
-	const char *verb; // pipeline, limit, stages, control, capture
-	const char *what; // control: maglev, publish, bytes, expire
-	const char *file; // capture: where to
-	const char *mac;  // capture: of the port that the packets are for; NULL: the bench's own
+	const char *verb;   // pipeline, limit, stages, control, capture, offer
+	const char *what;   // control: maglev, publish, bytes, expire
+	const char *file;   // capture: where to
+	const char *device; // offer: by which
+	const char *mac;    // capture, offer: of the port that takes them; NULL: the bench's own
 	enum model_mode mode;
 	uint8_t family, protocol; // 4 or 6; 6 or 17
 	bool reverse;             // packets from backends

@@ -19,6 +19,7 @@ import forward
 import idle
 import machine
 import memif
+import overload
 import plot
 import rows
 import tables
@@ -141,6 +142,8 @@ def measure_control(program, row):
         raw = idle.measure(row.what.split("/")[1], program)
     elif row.what.startswith("api/"):
         raw = follow.measure(program)
+    elif row.what.startswith("overload/"):
+        raw = overload.measure(program)
     else:
         raw = program.run("control", **row.words)
     result["valid"] = raw["valid"] and row.value in raw
