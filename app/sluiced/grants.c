@@ -201,5 +201,6 @@ int grants_aim(struct aim_grant *a, const struct sluiced *s, const struct kube_g
 	snprintf(a->reason, sizeof(a->reason), "%s", g->reason);
 	say_where(a, s, g);
 	a->has_no_nodes = g->n > 0 && has_no_nodes(s, g);
+	a->hides_clients = g->service->service.local && g->plan->mode == MODEL_FULLNAT;
 	return 0;
 }

@@ -18,10 +18,10 @@ void aim_grant_fini(struct aim_grant *g) {
 
 bool aim_grant_equal(const struct aim_grant *a, const struct aim_grant *b) {
 	return a->ours == b->ours && a->is_served == b->is_served &&
-	       a->has_no_nodes == b->has_no_nodes && strcmp(a->ingress, b->ingress) == 0 &&
-	       strcmp(a->code, b->code) == 0 && strcmp(a->reason, b->reason) == 0 &&
-	       strcmp(a->where, b->where) == 0 && strcmp(a->fault, b->fault) == 0 &&
-	       strcmp(a->faults, b->faults) == 0;
+	       a->has_no_nodes == b->has_no_nodes && a->hides_clients == b->hides_clients &&
+	       strcmp(a->ingress, b->ingress) == 0 && strcmp(a->code, b->code) == 0 &&
+	       strcmp(a->reason, b->reason) == 0 && strcmp(a->where, b->where) == 0 &&
+	       strcmp(a->fault, b->fault) == 0 && strcmp(a->faults, b->faults) == 0;
 }
 
 // --- the marks wanted ---

@@ -22,6 +22,7 @@ struct aim_grant {
 	bool ours;                 // type LoadBalancer, of our class
 	bool is_served;            // some port is (or would be, with a backend)
 	bool has_no_nodes;         // its traffic goes to nodes, and there is none; for an Event
+	bool hides_clients;        // externalTrafficPolicy Local, served by fullnat; for an Event
 	char *ingress;             // what to show; "": it has no address; owned
 	char code[VIEW_REASON];    // why it has none, or fewer than it asked for; ""
 	char reason[VIEW_MESSAGE]; // the same for people

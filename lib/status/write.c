@@ -64,6 +64,10 @@ static void tell_addresses(struct status *s, const struct entry *e) {
 		tell(s, e, false, "EnsuredLoadBalancer", "Ensured load balancer: %s", where);
 	else
 		tell(s, e, false, "UpdatedLoadBalancer", "Updated load balancer: %s", where);
+	if (e->grant.hides_clients)
+		tell(s, e, true, "ClientAddressHidden",
+		     "externalTrafficPolicy is Local, but forwarding by fullnat hides the client's "
+		     "address; dnat and dsr keep it");
 	if (e->grant.has_no_nodes)
 		tell(s, e, true, "UnAvailableLoadBalancer",
 		     "There are no available nodes for the load balancer");

@@ -333,6 +333,22 @@ static void an_address_without_a_node_behind_it_is_shown_and_told(void **state) 
 	bed_fini(&b);
 }
 
+static void a_client_address_that_is_hidden_is_told_with_the_address(void **state) {
+	const struct bed_grant local = {.addr = "203.0.113.1", .hidden = true};
+	struct bed b;
+
+	bed_init(&b);
+	bed_create(&b, "web");
+	bed_show(&b, "web", &local, 1);
+	status_served(b.status, 1);
+	bed_settle(&b);
+	bed_show(&b, "web", &local, 2); // once
+	status_served(b.status, 2);
+	bed_settle(&b);
+	assert_int_equal(bed_events(&b, "ClientAddressHidden"), 1);
+	bed_fini(&b);
+}
+
 static void the_pools_ip_mode_is_written(void **state) {
 	const struct bed_grant proxy = {.addr = "203.0.113.1", .proxy = true};
 	struct bed b;
@@ -771,6 +787,7 @@ int main(void) {
 		cmocka_unit_test(
 			an_address_without_a_served_port_is_not_shown_but_stays_where_it_was),
 		cmocka_unit_test(an_address_without_a_node_behind_it_is_shown_and_told),
+		cmocka_unit_test(a_client_address_that_is_hidden_is_told_with_the_address),
 		cmocka_unit_test(the_pools_ip_mode_is_written),
 		cmocka_unit_test(a_server_that_drops_ip_mode_is_not_written_to_for_ever),
 		cmocka_unit_test(a_follower_writes_nothing_and_a_new_leader_what_is_missing),
