@@ -8,8 +8,10 @@
 
 #include "flow/flow_table.h"
 
-static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
-				 bool record) {
+// Always inlined: gcc 12 takes a function that only prefetches for one without effects, and drops calls of it.
+static inline __attribute__((always_inline)) void flow_prefetch(const struct flow_table *t,
+								uint8_t family, uint64_t hash,
+								bool record) {
 	uint32_t bucket = flow_bucket_a(t, family, hash);
 	uint64_t n = (uint64_t)bucket * flow_ways_of(family);
 
@@ -172,7 +174,9 @@ static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family
 	return flow_mix(key ^ t->key[2], t->key[3] ^ family);
 }
 
-static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash) {
+static inline __attribute__((always_inline)) void flow_snat_prefetch(const struct flow_table *t,
+								     uint8_t family,
+								     uint64_t hash) {
 	__builtin_prefetch(snat_slot(t, family, snat_bucket_a(t, family, hash), 0));
 }
 

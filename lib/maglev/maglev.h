@@ -66,7 +66,9 @@ static inline uint32_t maglev_slot(const struct maglev_table *t, uint64_t hash) 
 }
 
 // First a burst's slots are named, then they are read with maglev_find(): the misses overlap.
-static inline void maglev_prefetch(const struct maglev_table *t, uint64_t hash) {
+// Always inlined, or gcc 12 drops it as a function without effects.
+static inline __attribute__((always_inline)) void maglev_prefetch(const struct maglev_table *t,
+								  uint64_t hash) {
 	__builtin_prefetch((const uint8_t *)t->slots + maglev_slot(t, hash) * t->width);
 }
 

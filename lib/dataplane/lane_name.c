@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The short way from addresses to flows: frontends, endpoints, and the flow's bucket.
+#include "dataplane/lane.h"
+
+LANE void name_flow(const struct worker *w, struct lane *l, bool record, const uint8_t family) {
+	l->hash = flow_hash_of(w->flows, family, l->client6, l->want);
+	l->flow = flow_home(w->flows, family, l->hash);
+	flow_prefetch(w->flows, family, l->hash, record);
+}
+
+LANE bool is_owner(const struct lane_burst *b, const struct lane *l, bool by_address,
+		   const uint8_t family) {
+	const struct flow_key k = key_of(l, family);
+
+	return tables_owner(b->t, family, k.addr, k.port, by_address) == b->w->id;
+}
+
+LANE bool name_in(const struct lane_burst *b, struct lane *l, const uint8_t family) {
+	const struct tables *t = b->t;
+
+	if (!frontend_ref_is_plain(l->frontend))
+		return false;
+	set_key_of(l, src_of(l, family), src_port_of(l, family), l->frontend.id, family);
+	if (!b->any_owner && !tables_is_receivers(t, l->frontend) &&
+	    !is_owner(b, l, l->frontend.owner_by_address, family))
+		return false;
+	name_flow(b->w, l, l->frontend.mode == TABLES_FULLNAT, family);
+	return true;
+}
+
+// True when some are not to a frontend.
+LANE bool name_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+		   const uint8_t family) {
+	bool others = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way != WAY_IN) {
+			others = true;
+		} else if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend,
+				     family)) {
+			if (!name_in(b, l, family))
+				l->way = WAY_ASIDE;
+		} else {
+			others = true;
+			name_endpoint(b->t, l, family);
+		}
+	}
+	return others;
+}
+
+bool lane_name(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
+	return family == 4 ? name_all(b, lanes, n, 4) : name_all(b, lanes, n, 6);
+}
+
+// --- answers ---
+
+LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref local,
+		    struct endpoint_ref endpoint, const uint8_t family) {
+	uint16_t port = rte_be_to_cpu_16(dst_port_of(l, family));
+
+	l->way = WAY_BACK_SNAT;
+	l->snat_index = (uint8_t)local.snat_index;
+	l->snat_port = port;
+	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
+		return false;
+	if (!b->any_owner &&
+	    tables_back_owner(b->t, family, endpoint, l->snat_index, port) != b->w->id)
+		return false;
+	l->hash = flow_snat_hash(b->w->flows, family, l->endpoint, l->snat_index, port);
+	flow_snat_prefetch(b->w->flows, family, l->hash);
+	return true;
+}
+
+LANE bool name_dnat(const struct lane_burst *b, struct lane *l, struct endpoint_ref endpoint,
+		    const uint8_t family) {
+	if (!endpoint.dnat || endpoint.ambiguous)
+		return false;
+	set_key_of(l, dst_of(l, family), dst_port_of(l, family), endpoint.frontend, family);
+	if (!b->any_owner && !is_owner(b, l, endpoint.owner_by_address, family))
+		return false;
+	name_flow(b->w, l, false, family);
+	return true;
+}
+
+LANE bool name_answer(const struct lane_burst *b, struct lane *l, const uint8_t family) {
+	struct endpoint_ref endpoint;
+	struct local_ref local;
+	uint32_t dst[4];
+
+	if (!find_slot(l, b->t->endpoint_map, src_of(l, family), &endpoint, family))
+		return false;
+	l->endpoint = endpoint.id;
+	if (!endpoint.fullnat) // a flow's client is not at an address of ours
+		return name_dnat(b, l, endpoint, family);
+	memcpy(dst, dst_of(l, family), family == 4 ? 4 : 16);
+	if (tuple_find(b->t->local_map, family, dst, 0, 0, &local))
+		return name_snat(b, l, local, endpoint, family);
+	return name_dnat(b, l, endpoint, family);
+}
+
+// True when some are answers of fullnat.
+LANE bool name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+		       const uint8_t family) {
+	bool origins = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way != WAY_BACK_DNAT)
+			continue;
+		if (!name_answer(b, l, family))
+			l->way = WAY_ASIDE;
+		origins |= l->way == WAY_BACK_SNAT;
+	}
+	return origins;
+}
+
+// The snat entry names the flow.
+LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+		       const uint8_t family) {
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+		struct flow_origin o;
+
+		if (l->way != WAY_BACK_SNAT)
+			continue;
+		if (!flow_snat_find(b->w->flows, family, l->hash, l->endpoint, l->snat_index,
+				    l->snat_port, &o)) {
+			l->way = WAY_ASIDE;
+			continue;
+		}
+		set_key_of(l, o.addr, o.port, o.frontend, family);
+		name_flow(b->w, l, false, family);
+	}
+}
+
+LANE void name_all_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+			   const uint8_t family) {
+	if (name_answers(b, lanes, n, family))
+		name_origins(b, lanes, n, family);
+}
+
+void lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
+	if (family == 4)
+		name_all_answers(b, lanes, n, 4);
+	else
+		name_all_answers(b, lanes, n, 6);
+}
+
+// --- flows ---
+
+// True when some packets have no flow.
+LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+		   const uint8_t family) {
+	const struct backend *backends = b->t->backends;
+	bool missing = false;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = &lanes[i];
+
+		if (l->way == WAY_ASIDE)
+			continue;
+		l->flow = flow_seek(b->w->flows, family, l->client6, l->want, l->hash, l->flow);
+		if (l->flow != NULL)
+			rte_prefetch0(&backends[l->flow->backend]);
+		else
+			missing = true;
+		if (l->way != WAY_IN)
+			rte_prefetch0(&b->t->frontends[frontend_of(l)]);
+	}
+	return missing;
+}
+
+bool lane_find(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
+	return family == 4 ? find_all(b, lanes, n, 4) : find_all(b, lanes, n, 6);
+}
