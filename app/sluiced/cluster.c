@@ -38,10 +38,6 @@ static const struct resource {
 	[KUBE_NODE] = {"/api/v1/nodes", "", drop_node},
 };
 
-const struct api_transport *cluster_transport(struct cluster *c) {
-	return c->client != NULL ? api_client_transport(c->client) : NULL;
-}
-
 // --- what the reflectors say ---
 
 // Remember when the first change of those that are not in the tables yet came.

@@ -56,9 +56,6 @@ struct cluster {
 	unsigned broken_told, broken_untold;
 };
 
-// For those who write to the server. NULL without a client; a reload may change it (connect_as() in cluster.c).
-const struct api_transport *cluster_transport(struct cluster *c);
-
 // --- among the cluster's files ---
 
 struct sluiced;

@@ -65,7 +65,8 @@ static int take_name(struct sluiced *s, const struct kube_name *n, const struct 
 
 	if (kube_grant(&g, s->appliance.kube, n->ns, n->name) == 0)
 		return take(s, &g, now);
-	status_remove(s->writer.status, n->ns, n->name);
+	status_remove(s->writer.status, n->ns, n->name,
+		      compile_tables(s->appliance.compile)->generation);
 	return 0;
 }
 

@@ -38,6 +38,7 @@ struct entry {
 	uint64_t generation;
 	bool is_unserved; // in the list of those whose generation workers have not reached
 	bool gone;        // removed while busy
+	bool orphan;      // out of the watch's sight, with marks of ours on it
 
 	struct flight *flight; // while busy; else NULL
 

@@ -219,7 +219,7 @@ void entry_see(struct status *s, struct entry *e, struct view *v, const struct m
 static void begin_anew(struct status *s, struct entry *e, struct view *v) {
 	view_fini(&e->view);
 	e->view = *v;
-	e->refetch = e->stuck = e->told_leaving = e->gone = false;
+	e->refetch = e->stuck = e->told_leaving = e->gone = e->orphan = false;
 	e->failures = e->contests = 0;
 	e->wrote_at = e->contested_at = e->held_until = e->verify_at = 0;
 	e->trouble[0] = '\0';
@@ -232,7 +232,7 @@ static void take_view(struct status *s, struct entry *e, struct view *v, const s
 		begin_anew(s, e, v);
 		return;
 	}
-	e->gone = false;
+	e->gone = e->orphan = false;
 	if (view_version_older(v->version, e->view.version)) {
 		// The watch is behind our own write's answer. Should it never catch up (a restored server), the server is asked.
 		view_fini(v);
@@ -280,11 +280,25 @@ int status_put(struct status *s, const char *ns, const char *name, struct view *
 	return 0;
 }
 
-void status_remove(struct status *s, const char *ns, const char *name) {
+// Is it worth a look whether it is really gone? Not when others write, nor while our last write, which ends it, is under way.
+static bool may_be_there(const struct status *s, const struct entry *e) {
+	bool ends = e->flight != NULL && e->flight->step == AIM_RELEASE;
+
+	return s->leads && !ends && view_marks_are_ours(&e->view.marks);
+}
+
+void status_remove(struct status *s, const char *ns, const char *name, uint64_t generation) {
 	struct entry *e = find(s, ns, name);
+	struct aim_grant none = {.ours = false};
 
 	if (e == NULL)
 		return;
+	if (may_be_there(s, e) && (none.ingress = strdup("")) != NULL) {
+		take_grant(s, e, &none, generation);
+		e->orphan = e->refetch = true;
+		entry_touch(s, e);
+		return;
+	}
 	e->gone = true;
 	if (e->place != ENTRY_BUSY)
 		entry_free(s, e);

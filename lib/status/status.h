@@ -59,8 +59,9 @@ void status_destroy(struct status *s);
 // Errors: -ENOMEM; say it again later.
 int status_put(struct status *s, const char *ns, const char *name, struct view *v,
 	       struct aim_grant *g, uint64_t generation, const struct moment *now);
-// The object is gone.
-void status_remove(struct status *s, const char *ns, const char *name);
+// The watch shows the object no more; generation is that of the tables without it. Where our marks were still on it, it is looked for: it may be out of the
+// watch's sight only (a label gave it to somebody else), and its finalizer would hold it for ever.
+void status_remove(struct status *s, const char *ns, const char *name, uint64_t generation);
 // All workers serve this generation, and its addresses are announced.
 void status_served(struct status *s, uint64_t generation);
 void status_lead(struct status *s, bool leads);

@@ -279,7 +279,8 @@ static void take_get(struct status *s, struct entry *e, struct view *v) {
 	bool is_doubted = strcmp(v->version, e->doubted) == 0;
 	bool verifies = e->verify_at != 0 && s->now.ms >= e->verify_at;
 
-	if (strcmp(v->uid, e->view.uid) != 0 || (!verifies && !fits_grant(&e->view, v))) {
+	if (strcmp(v->uid, e->view.uid) != 0 ||
+	    (!verifies && !e->orphan && !fits_grant(&e->view, v))) {
 		view_fini(v);
 		wait_for_watch(s, e);
 		return;
@@ -384,6 +385,10 @@ static void finish(struct status *s, struct entry *e) {
 		entry_move(s, e, ENTRY_QUEUED);
 	else
 		take_answer(s, e);
+	if (e->orphan && e->stuck) { // it is gone indeed
+		entry_free(s, e);
+		return;
+	}
 	if (e->flight->again && e->place == ENTRY_IDLE)
 		entry_move(s, e, ENTRY_QUEUED);
 	entry_land(e);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What sluiced writes to the API server, and what it does not.
 import signal
+import time
 
 import faults
 from bed import VIPS, expect, held_for, test
@@ -223,6 +224,38 @@ def who_loses_the_lease_forwards_on(case):
     case.server.faults.clear()
     create(case, "fresh")
     d.soon("it to write again", lambda: served(case, "fresh"))
+
+
+def holding(case, name="one"):
+    """A daemon that holds the lease; always of one identity."""
+    d = case.daemon(name, kubernetes={"lease": {**LEASE["lease"], "identity": "one"}})
+    d.wait("the lease", lambda: case.server.object(LEASES, "kube-system", "sluice"))
+    d.wait("it to lead", lambda: d.kube()["writer"]["leads"])
+    return d
+
+
+def ends_in_time(d):
+    began = time.monotonic()
+    expect(d.stop() == 0, "it ended badly")
+    expect(time.monotonic() - began < 2, "it took", time.monotonic() - began, "s to end")
+
+
+@test(seconds=6)
+def the_lease_is_given_back_at_the_end(case):
+    ends_in_time(holding(case))
+    spec = case.server.object(LEASES, "kube-system", "sluice")["spec"]
+    expect(not spec["holderIdentity"] and spec["leaseDurationSeconds"] == 1, spec)
+
+
+@test(seconds=8)
+def a_server_that_does_not_answer_keeps_no_leader_from_ending(case):
+    d = holding(case)
+    case.server.faults.add(Fault("update", LEASES, act=faults.mute(), times=None))
+    ends_in_time(d)
+    case.server.faults.clear()
+    d = holding(case, "again")
+    case.server.stop()
+    ends_in_time(d)
 
 
 @test(seconds=6)

@@ -409,6 +409,40 @@ static void a_follower_writes_nothing_and_a_new_leader_what_is_missing(void **st
 	bed_fini(&b);
 }
 
+static void what_left_our_sight_with_our_marks_is_let_go(void **state) {
+	struct bed b;
+
+	bed_init(&b);
+	settle_one(&b, "web");
+	bed_edit(&b, "web", "metadata", "labels",
+		 json_pack("{s:s}", "service.kubernetes.io/service-proxy-name", "x"));
+	status_remove(b.status, "shop", "web", 2);
+	bed_run(&b, 1000);
+	assert_true(bed_has_finalizer(&b, "web"));
+	status_served(b.status, 2);
+	bed_settle(&b);
+	assert_false(bed_has_finalizer(&b, "web"));
+	assert_string_equal(bed_ip(&b, "web"), "");
+	bed_fini(&b);
+}
+
+static void what_is_gone_with_our_marks_is_looked_for_once(void **state) {
+	struct bed b;
+	struct status_stats stats;
+
+	bed_init(&b);
+	settle_one(&b, "web");
+	fake_api_remove(&b.api, bed_path("web")); // somebody took the finalizer off
+	status_remove(b.status, "shop", "web", 2);
+	status_served(b.status, 2);
+	bed_run(&b, 60000);
+	assert_int_equal(b.api.gets, 1);
+	assert_int_equal(b.api.patches, 2);
+	status_stats(b.status, &stats, &b.now);
+	assert_int_equal(stats.services, 0);
+	bed_fini(&b);
+}
+
 // --- answers ---
 
 static void a_missing_object_is_dropped(void **state) {
@@ -421,7 +455,7 @@ static void a_missing_object_is_dropped(void **state) {
 	fake_api_remove(&b.api, bed_path("web"));
 	bed_run(&b, 60000);
 	assert_int_equal(b.api.requests, 1);
-	status_remove(b.status, "shop", "web");
+	status_remove(b.status, "shop", "web", 1);
 	bed_fini(&b);
 }
 
@@ -454,7 +488,7 @@ static void an_answer_about_the_former_object_says_nothing_of_its_successor(void
 	status_served(b.status, 1);
 	status_step(b.status, &b.now); // the write is on its way
 	fake_api_remove(&b.api, bed_path("web"));
-	status_remove(b.status, "shop", "web");
+	status_remove(b.status, "shop", "web", 1);
 	bed_create(&b, "web");
 	bed_show(&b, "web", &one, 2);
 	bed_run(&b, 1000);
@@ -791,6 +825,8 @@ int main(void) {
 		cmocka_unit_test(the_pools_ip_mode_is_written),
 		cmocka_unit_test(a_server_that_drops_ip_mode_is_not_written_to_for_ever),
 		cmocka_unit_test(a_follower_writes_nothing_and_a_new_leader_what_is_missing),
+		cmocka_unit_test(what_left_our_sight_with_our_marks_is_let_go),
+		cmocka_unit_test(what_is_gone_with_our_marks_is_looked_for_once),
 		cmocka_unit_test(a_missing_object_is_dropped),
 		cmocka_unit_test(another_uid_under_the_same_name_is_not_written_to),
 		cmocka_unit_test(an_answer_about_the_former_object_says_nothing_of_its_successor),

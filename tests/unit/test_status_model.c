@@ -93,7 +93,7 @@ static void watch_shows(struct run *r, const json_t *entry) {
 			json_decref(k->object);
 			*k = (struct known){.object = NULL};
 			r->generation++;
-			status_remove(r->bed.status, "shop", name_of(i));
+			status_remove(r->bed.status, "shop", name_of(i), r->generation);
 			continue;
 		}
 		if (k->object != NULL && strcmp(fake_text(object, "metadata", "uid"),
