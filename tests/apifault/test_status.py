@@ -6,7 +6,7 @@ import time
 import faults
 from bed import VIPS, expect, held_for, test
 from faults import Fault
-from objects import service, slice_of
+from objects import PORT, service, slice_of
 from resources import EVENTS, LEASES, SERVICES, SLICES
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -224,6 +224,27 @@ def who_loses_the_lease_forwards_on(case):
     case.server.faults.clear()
     create(case, "fresh")
     d.soon("it to write again", lambda: served(case, "fresh"))
+
+
+@test(seconds=5)
+def a_port_that_is_not_served_is_named_with_all_others_and_the_rest_works(case):
+    d = case.web()
+    sctp = {"name": "sctp", "port": 132, "targetPort": 132, "protocol": "SCTP"}
+    create(case, "mixed", ports=[PORT, sctp])
+    d.wait("an address in status", lambda: ingress(case, "mixed"))
+
+    def ports():
+        shown = case.server.object(SERVICES, "default", "mixed")["status"]["loadBalancer"]["ingress"][0].get("ports", [])
+        return [(p["port"], p["protocol"], p.get("error")) for p in shown]
+    d.wait("both ports", lambda: ports() == [(PORT["port"], "TCP", None), (132, "SCTP", "sluice.dev/ProtocolNotSupported")])
+    found = condition(case, "mixed", "LoadBalancerPortsError")
+    expect((found.get("status"), found.get("reason")) == ("True", "LoadBalancerMixedProtocolNotSupported"), found)
+    expect(condition(case, "mixed", "sluice.dev/Programmed").get("status") == "True" and served(case, "mixed"), "the other port is not served")
+    written = len(writes(case))
+    case.server.put(SERVICES, {**case.server.object(SERVICES, "default", "mixed"), "spec": service("mixed", ports=[PORT])["spec"]})
+    d.wait("no port to be named", lambda: ports() == [])
+    d.wait("the condition to go", lambda: not condition(case, "mixed", "LoadBalancerPortsError"))
+    expect(len(writes(case)) == written + 1, "it took more than a write:", len(writes(case)) - written)
 
 
 def holding(case, name="one"):
