@@ -57,7 +57,7 @@ class Client:
         self.connection = None
 
     def _connect(self):
-        self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=self.context)
+        self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=self.context)
         with inside(self.namespace):
             self.connection.connect()
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# A sluiced that follows the control plane, with the account of docs/deploy, and what it says of a Service.
+# A sluiced that follows the control plane, with the account of docs/deploy, and what the cluster and it say of a Service.
 import controlplane
 import objects
 from cluster import POOL4, POOL6
 from netlab import LabError, Sluice
+
+CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class Appliance(Sluice):
@@ -26,6 +28,10 @@ class Appliance(Sluice):
     def revoke_token(self):
         """What the file holds is worth nothing once the server forgot that it was good: in ten seconds, or after a restart."""
         self.world.control.admin.delete(self.secret)
+
+    def wait(self, what, condition, seconds=30):
+        """Longer than others wait: an API server and its controllers stand between cause and effect."""
+        return super().wait(what, condition, seconds)
 
     def _port(self, number, name, *addresses):
         return {"name": name, "device": f"net_af_packet{number},iface={name}", "addresses": list(addresses)}
@@ -65,7 +71,7 @@ class Appliance(Sluice):
         """{address: state}"""
         return {b["address"]: b["state"] for b in self.items("backends") if b["service"].split(":")[0] == f"{namespace}/{service}"}
 
-    def wait_backends(self, namespace, service, what, condition, seconds=10):
+    def wait_backends(self, namespace, service, what, condition, seconds=30):
         """Until condition({address: state}) holds and every worker knows."""
         try:
             self.wait(what, lambda: condition(self.backends(namespace, service)), seconds)
@@ -102,13 +108,26 @@ class Appliance(Sluice):
             return self.snapshot.exists() and f'"{namespace}"' in self.snapshot.read_text() and not self.ctl("kube")["snapshot"]["dirty"]
         self.wait(f"{namespace}/{service} to be in the snapshot", saved)
 
-    def healthy_nodes(self):
-        """By the probes of kube-proxy's /healthz."""
-        return {p["node"] for p in self.items("probes") if p["state"] == "up" and ":10256/" in p["url"]}
+    def healthy_nodes(self, service=None):
+        """By the last answer of kube-proxy's /healthz, or of the Service's healthCheckNodePort."""
+        asked = [p for p in self.items("probes") if (p["service"] == service if service else ":10256/" in p["url"])]
+        return {p["node"] for p in asked if p["state"] == "up"}
 
-    def wait_addresses(self, namespace, name, families=(4, 6), seconds=10):
-        """Those that it serves, once there is one of each family."""
-        self.wait(f"{namespace}/{name} to have addresses of {families}",
-                  lambda: set(self.addresses(namespace, name)) == set(families), seconds)
-        self.settle()
-        return self.addresses(namespace, name)
+    # --- what the cluster says of it ---
+
+    def service(self, namespace, name):
+        return self.world.control.admin.get(objects.namespaced(namespace, "services", name))
+
+    def shown(self, namespace, name):
+        """{family: address} of status.loadBalancer."""
+        ingress = self.service(namespace, name)["status"].get("loadBalancer", {}).get("ingress", [])
+        return {6 if ":" in i["ip"] else 4: i["ip"] for i in ingress}
+
+    def wait_shown(self, namespace, name, families=(4, 6), seconds=30):
+        """Its addresses, once there is one of each family in its status."""
+        try:
+            self.wait(f"the status of {namespace}/{name} to have addresses of {families}",
+                      lambda: set(self.shown(namespace, name)) == set(families), seconds)
+        except LabError as e:
+            raise LabError(f"{e}\n{self.service(namespace, name)}") from None
+        return self.shown(namespace, name)

@@ -43,3 +43,11 @@ def service(name, app, port_names, annotations=None, **spec):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "annotations": annotations or {}},
             "spec": {"type": "LoadBalancer", "ipFamilyPolicy": "PreferDualStack", "selector": {"app": app},
                      "ports": ports(port_names), **spec}}
+
+
+def slice_of(service_name, family, addresses):
+    """An EndpointSlice of pods that serve http."""
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": f"IPv{family}",
+            "metadata": {"name": f"{service_name}-{family}", "labels": {"kubernetes.io/service-name": service_name}},
+            "ports": [{"name": "http", "port": PORTS["http"][1], "protocol": "TCP"}],
+            "endpoints": [{"addresses": [a]} for a in addresses]}

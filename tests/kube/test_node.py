@@ -17,7 +17,7 @@ def serve(w, n=2, mode="fullnat", **spec):
     ns = w.namespace()
     web = w.workload(ns, "web", n, "http")
     path = w.service(ns, "web", annotations={"sluice.dev/target": "node", "sluice.dev/forwarding": mode}, **spec)
-    vips = w.sluice.wait_addresses(ns, "web")
+    vips = w.sluice.wait_shown(ns, "web")
     if n > 0:
         w.wait_proxies(path)
     return ns, web, path, vips
@@ -69,7 +69,7 @@ def a_change_of_policy_keeps_the_address(w):
         w.get_many(vip, 50).assert_all_good()
     w.control.admin.patch(path, {"spec": {"externalTrafficPolicy": "Cluster"}})
     w.sluice.wait_ready(ns, "web", addresses(one, two))
-    expect(w.sluice.addresses(ns, "web") == vips, "the address moved")
+    expect(w.sluice.shown(ns, "web") == vips, "the address moved")
 
 
 @test(KUBE)
@@ -105,9 +105,9 @@ def without_a_node_port_the_service_waits_and_says_why(w):
         return [s["reason"] for s in w.sluice.items("services") if s["namespace"] == ns]
 
     w.sluice.wait("the reason", lambda: any("nodePort" in r for r in reasons()))
-    expect(w.sluice.addresses(ns, "web") == {}, "an address shows that can't answer")
+    expect(w.sluice.shown(ns, "web") == {}, "an address shows that can't answer")
     w.control.admin.patch(path, {"spec": {"allocateLoadBalancerNodePorts": True}})
-    w.sluice.wait_addresses(ns, "web")
+    w.sluice.wait_shown(ns, "web")
 
 
 @test(KUBE)
@@ -116,9 +116,11 @@ def under_local_policy_a_node_gets_its_share_by_its_pods(w):
     one, two = w.nodes
     for node in (one, one, one, two):
         web.add(node)
-    w.sluice.wait_ready(ns, "web", addresses(one, two))
     w.wait_proxies(path)
+    # A node whose kube-proxy had not got that far is asked again, and asked twice.
+    w.sluice.wait("both nodes to have said what they have", lambda: w.sluice.healthy_nodes(f"{ns}/web") == {one.name, two.name})
     w.sluice.wait("weights of three to one", lambda: {b["weight"] for b in w.sluice.items("backends") if b["address"] == one.v4} == {3})
+    w.sluice.wait_ready(ns, "web", addresses(one, two))
     w.sluice.settle()
     for vip in vips.values():
         pods = w.get_many(vip, 400).assert_all_good().pods
@@ -149,5 +151,5 @@ def when_no_kube_proxy_answers_any_more_all_nodes_stay(w):
         node.proxy.end()  # rules stay as they are: traffic goes on
     w.sluice.wait("both to be found down", lambda: w.sluice.healthy_nodes() == set())
     w.sluice.wait_ready(ns, "web", addresses(one, two))
-    for vip in w.sluice.addresses(ns, "web").values():
+    for vip in w.sluice.shown(ns, "web").values():
         w.get_many(vip, 50).assert_all_good()

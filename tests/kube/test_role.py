@@ -76,7 +76,7 @@ def the_shipped_role_writes_a_service_only_by_its_status(w):
     client.patch(f"{path}/status", {
         "metadata": {"uid": service["metadata"]["uid"], "finalizers": [CLEANUP]}, "spec": {"loadBalancerIP": "203.0.113.9"},
         "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9", "ipMode": "VIP"}]},
-                   "conditions": [{"type": "sluice.dev/Allocated", "status": "True", "reason": "Allocated", "message": "",
+                   "conditions": [{"type": "example.com/Known", "status": "True", "reason": "Known", "message": "",
                                    "lastTransitionTime": "2026-01-01T00:00:00Z"}]}})
     service = client.get(path)
     expect(service["metadata"]["finalizers"] == [CLEANUP], "the finalizer was not set by services/status:", service["metadata"])

@@ -17,7 +17,7 @@ def serve(w, n=2):
     ns = w.namespace()
     web = w.workload(ns, "web", n, "http")
     w.service(ns, "web")
-    vips = w.sluice.wait_addresses(ns, "web")
+    vips = w.sluice.wait_shown(ns, "web")
     w.sluice.wait_ready(ns, "web", web.addresses())
     return ns, web, vips
 
@@ -36,8 +36,8 @@ def a_restart_of_the_api_server_is_not_seen_by_clients_and_followed_after(w):
     web.scale(3)
     w.sluice.wait_backends(ns, "web", "the third pod", lambda b: set(b) == web.addresses(), 60)
     w.service(ns, "late", app="web")
-    w.sluice.wait_addresses(ns, "late", seconds=30)
-    expect(w.sluice.addresses(ns, "web") == vips, "the address moved")
+    w.sluice.wait_shown(ns, "late", seconds=30)
+    expect(w.sluice.shown(ns, "web") == vips, "the address moved")
 
 
 @test(KUBE)
@@ -58,7 +58,38 @@ def an_appliance_that_starts_while_the_api_server_is_away_forwards_what_it_knew(
     web.scale(3)
     w.sluice.wait_backends(ns, "web", "the third pod", lambda b: set(b) == web.addresses(), 60)
     w.sluice.wait("it to be up to date", lambda: not w.sluice.is_stale(), 30)
-    expect(w.sluice.addresses(ns, "web") == vips, "the address moved")
+    expect(w.sluice.shown(ns, "web") == vips, "the address moved")
+
+
+@test(KUBE)
+def an_appliance_that_restarts_keeps_every_address(w):
+    ns, web, vips = serve(w)
+    w.service(ns, "other", app="web")
+    other = w.sluice.wait_shown(ns, "other")
+    w.sluice.snapshot.unlink(missing_ok=True)
+    w.sluice.process.end()
+    w.sluice.snapshot.unlink(missing_ok=True)  # status alone is the record
+    w.sluice.start()
+    w.sluice.wait("both Services", lambda: w.sluice.addresses(ns, "web") == vips and w.sluice.addresses(ns, "other") == other)
+    w.sluice.wait_ready(ns, "web", web.addresses())
+    for vip in (*vips.values(), *other.values()):
+        w.get_many(vip, 20).assert_all_good()
+
+
+@test(KUBE)
+def what_happened_while_the_appliance_was_down_is_made_up_for(w):
+    ns, web, vips = serve(w)
+    w.service(ns, "gone", app="web")
+    w.sluice.wait_shown(ns, "gone")
+    w.sluice.process.end()
+    web.scale(3)
+    w.control.admin.delete(f"/api/v1/namespaces/{ns}/services/gone")
+    w.service(ns, "fresh", app="web")
+    expect(w.control.admin.find(f"/api/v1/namespaces/{ns}/services/gone"), "the finalizer did not keep it")
+    w.sluice.start()
+    w.sluice.wait_shown(ns, "fresh")
+    w.sluice.wait_ready(ns, "web", web.addresses())
+    wait_for("the deleted Service to be gone", lambda: w.control.admin.find(f"/api/v1/namespaces/{ns}/services/gone") is None)
 
 
 @test(KUBE)

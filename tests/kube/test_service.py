@@ -9,6 +9,7 @@
 import errno
 
 import objects
+from appliance import CLEANUP
 from beds import KUBE, Conversation, expect, test, wait_for
 
 OTHERS = {4: "192.0.2.101", 6: "2001:db8:2::101"}
@@ -20,7 +21,7 @@ def serve(w, n=2, kinds=("http",), name="web", **spec):
     workload = w.workload(ns, name, n, *kinds)
     path = w.service(ns, name, ports=kinds, **spec)
     w.sluice.wait_ready(ns, name, workload.addresses())
-    return ns, workload, path, w.sluice.wait_addresses(ns, name)
+    return ns, workload, path, w.sluice.wait_shown(ns, name)
 
 
 def refuses(w, address, seconds=2):
@@ -32,9 +33,20 @@ def refuses(w, address, seconds=2):
 def an_address_answers_the_moment_it_shows(w):
     ns = w.namespace()
     web = w.workload(ns, "web", 2, "http")
-    w.service(ns, "web")
-    for family, address in w.sluice.wait_addresses(ns, "web").items():
+    w.make_slices(ns, "web", web)  # before the Service: nothing is left to wait for
+    w.service(ns, "web", selector=None)
+    for family, address in w.sluice.wait_shown(ns, "web").items():
         expect(w.get(address, seconds=2).split()[0] in web.names(), family)
+
+
+@test(KUBE)
+def create_service_loadbalancer_of_kubectl_gets_an_external_address(w):
+    ns = w.namespace()
+    w.workload(ns, "plain", 1, "http")
+    w.control.kubectl("-n", ns, "create", "service", "loadbalancer", "plain", "--tcp=80:8080")
+    address = w.sluice.wait_shown(ns, "plain", (4,))[4]
+    expect(address in w.control.kubectl("-n", ns, "get", "service", "plain"), "kubectl does not show", address)
+    w.get(address)
 
 
 @test(KUBE)
@@ -115,7 +127,7 @@ def a_service_made_again_under_its_name_has_its_address_again(w):
     w.control.admin.delete(path)
     wait_for("the Service to be gone", lambda: w.control.admin.find(path) is None)
     w.service(ns, "web")
-    again = w.sluice.wait_addresses(ns, "web")
+    again = w.sluice.wait_shown(ns, "web")
     expect(w.control.admin.get(path)["metadata"]["uid"] != first)
     expect(again == vips, "the address moved from", vips, "to", again)
     w.sluice.wait_ready(ns, "web", web.addresses())
@@ -134,11 +146,32 @@ def deleting_a_service_ends_it_at_clients_too(w):
 
 
 @test(KUBE)
+def a_service_that_is_no_load_balancer_any_more_loses_all_marks(w):
+    ns, web, path, vips = serve(w)
+    w.control.admin.patch(path, {"spec": {"type": "ClusterIP"}})
+
+    def bare():
+        service = w.sluice.service(ns, "web")
+        ours = [c for c in service["status"].get("conditions", []) if c["type"].startswith("sluice.dev/")]
+        return not ours and not service["status"]["loadBalancer"] and CLEANUP not in service["metadata"].get("finalizers", [])
+
+    w.sluice.wait("addresses, conditions and finalizer to go", bare)
+    for vip in vips.values():
+        expect(refuses(w, vip, 1) != 0, vip, "still answers")
+    w.control.admin.patch(path, {"spec": {"type": "LoadBalancer"}})
+    again = w.sluice.wait_shown(ns, "web")
+    for vip in again.values():
+        w.get_many(vip, 20).assert_all_good()
+    w.control.admin.delete(path)
+    wait_for("the Service to be gone", lambda: w.control.admin.find(path) is None)
+
+
+@test(KUBE)
 def ports_come_and_go_under_the_same_address(w):
     ns = w.namespace()
     pods = w.workload(ns, "web", 2, "http", "echo-tcp", "dns")
     path = w.service(ns, "web", ports=("http",))
-    vips = w.sluice.wait_addresses(ns, "web")
+    vips = w.sluice.wait_shown(ns, "web")
     ports = objects.ports(("echo-tcp", "dns"))
     w.control.admin.patch(path, {"spec": {"ports": ports}})
     w.sluice.wait("the new ports to be served", lambda: w.sluice.ports(ns, "web") == {"7001/TCP", "53/UDP"})
@@ -149,7 +182,7 @@ def ports_come_and_go_under_the_same_address(w):
         said = w.client.run("dig", "+short", "+tries=1", "TXT", "whoami.test", f"@{vip}").strip().strip('"')
         expect(said in pods.names(), "dig:", said)
         expect(refuses(w, vip, 1) != 0, "the old port still answers")
-    expect(w.sluice.addresses(ns, "web") == vips, "the address moved")
+    expect(w.sluice.shown(ns, "web") == vips, "the address moved")
 
 
 @test(KUBE)
@@ -168,7 +201,7 @@ def a_service_of_another_class_is_never_touched(w):
     w.workload(ns, "web", 1, "http")
     path = w.service(ns, "web", loadBalancerClass="example.com/other")
     w.service(ns, "ours", app="web")
-    w.sluice.wait_addresses(ns, "ours")  # made later: whoever handles both has seen the other one too
+    w.sluice.wait_shown(ns, "ours")  # made later: whoever handles both has seen the other one too
     w.sluice.settle()
     service = w.control.admin.get(path)
     expect(service["status"] == {"loadBalancer": {}} and "finalizers" not in service["metadata"], service["metadata"], service["status"])
@@ -180,11 +213,11 @@ def a_second_family_comes_and_goes_without_the_first_noticing(w):
     ns, web, path, vips = serve(w, ipFamilyPolicy="RequireDualStack")
     w.control.admin.patch(path, {"spec": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "clusterIPs": [
         w.control.admin.get(path)["spec"]["clusterIP"]]}})
-    w.sluice.wait("IPv6 to go", lambda: w.sluice.addresses(ns, "web") == {4: vips[4]})
+    w.sluice.wait("IPv6 to go", lambda: w.sluice.shown(ns, "web") == {4: vips[4]})
     w.get_many(vips[4], 20).assert_all_good()
     expect(refuses(w, vips[6], 1) != 0, "IPv6 still answers")
     w.control.admin.patch(path, {"spec": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}})
-    again = w.sluice.wait_addresses(ns, "web")
+    again = w.sluice.wait_shown(ns, "web")
     expect(again[4] == vips[4], "IPv4 moved from", vips, "to", again)
     w.sluice.wait_ready(ns, "web", web.addresses())
     w.get_many(again[6], 20).assert_all_good()
@@ -224,13 +257,8 @@ def hand_made_slices_are_served(w):
     ns = w.namespace()
     web = w.workload(ns, "web", 2, "http")
     w.service(ns, "outside", selector=None)
-    for family in (4, 6):
-        w.control.admin.create(f"/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices", {
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": f"IPv{family}",
-            "metadata": {"name": f"outside-{family}", "labels": {"kubernetes.io/service-name": "outside"}},
-            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
-            "endpoints": [{"addresses": [p.host.address(family)]} for p in web.pods]})
-    vips = w.sluice.wait_addresses(ns, "outside")
+    w.make_slices(ns, "outside", web)
+    vips = w.sluice.wait_shown(ns, "outside")
     w.sluice.wait_ready(ns, "outside", web.addresses())
     for vip in vips.values():
         expect(set(w.get_many(vip, 40).assert_all_good().pods) == web.names())
@@ -243,5 +271,5 @@ def more_endpoints_than_a_slice_holds_are_all_backends(w):
     w.control.admin.create(objects.namespaced(ns, "endpoints"), {
         "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "many"},
         "subsets": [{"addresses": [{"ip": f"10.244.1.{n}"} for n in range(1, 241)], "ports": [{"name": "http", "port": 8080}]}]})
-    w.sluice.wait_addresses(ns, "many", (4,))
+    w.sluice.wait_shown(ns, "many", (4,))
     w.sluice.wait_ready(ns, "many", {f"10.244.1.{n}" for n in range(1, 241)})

@@ -49,6 +49,7 @@ class Node:
         world.plug(ns, "eth0", world.switch, self.name)
         world.plug(ns, "mgmt", world.control.namespace, self.name)
         world.lab.bridge(ns, "cni0")
+        ns.ip(f"link set cni0 address 02:00:0a:f4:0{number}:01")  # else it takes another one when a pod's port joins
         ns.address("eth0", f"{self.v4}/24", f"{self.v6}/64")
         ns.address("mgmt", f"172.30.0.{20 + number}/24")
         ns.address("cni0", f"10.244.{number}.1/24", f"fd00:244:{number}::1/64")
@@ -250,6 +251,13 @@ class World(Clients):
         namespace = self.namespace()
         return namespace, self.service(namespace, "web", loadBalancerClass="example.com/other")
 
+    def make_slices(self, namespace, service, workload):
+        """By hand, as for a Service without a selector."""
+        for family in (4, 6):
+            addresses = [p.host.address(family) for p in workload.pods]
+            self.control.admin.create(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+                                      objects.slice_of(service, family, addresses))
+
     def endpoints(self, namespace, service):
         """{address: conditions} by the slices of the real controller."""
         items = self.control.admin.get(objects.slices_path(namespace, service))["items"]
@@ -258,7 +266,7 @@ class World(Clients):
     def wait_endpoints(self, namespace, service, what, condition):
         """Until condition({address: conditions}) holds."""
         try:
-            wait_for(what, lambda: condition(self.endpoints(namespace, service)), 20)
+            wait_for(what, lambda: condition(self.endpoints(namespace, service)), 30)
         except LabError as e:
             raise LabError(f"{e}: endpoints are {self.endpoints(namespace, service)}") from None
 
@@ -269,7 +277,7 @@ class World(Clients):
             peer = next(n for n in self.nodes if n is not node)
             for address in (node.v4, f"[{node.v6}]"):
                 wait_for(f"{node.name} to serve {address}:{port}", lambda: peer.ns.run(
-                    "curl", "-sf", "-m", 1, f"http://{address}:{port}/", check=False).returncode == 0, 20)
+                    "curl", "-sf", "-m", 1, f"http://{address}:{port}/", check=False).returncode == 0, 30)
 
     # --- between tests ---
 
