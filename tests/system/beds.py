@@ -29,7 +29,7 @@ PACKET_NARROW = bed("af_packet-1400-byte-hop", device="af_packet", router_mtu=14
 # The pods play nodes, which sluiced probes over a network of its own.
 PACKET_NODES = bed("af_packet-nodes", device="af_packet", management=True, services={
     "defaults": {"target": "node", "forwarding": "fullnat"},
-    "nodeHealth": {"enabled": True, "intervalMs": 500, "timeoutMs": 300}})
+    "nodeHealth": {"enabled": True, "intervalMs": 500, "timeoutMs": 2000}})
 
 BOTH = (XDP, PACKET)
 TWO_WORKERS = (PACKET_TWO_WORKERS, XDP_TWO_WORKERS)
