@@ -11,7 +11,7 @@ from cluster import Cluster
 from netlab import wait_for
 from tap import Bed, expect
 
-SENDERS = 2
+FLOODER, CLIENT = "198.51.100.2", "192.0.2.100"
 SHORT = {"tcpSynSent": 1, "tcpFinWait": 1, "tcpTimeWait": 1, "tcpClose": 1, "udp": 1, "udpStream": 1}  # seconds
 # Takes what it is sent and says nothing: UDP that nobody reads, TCP that nobody accepts.
 SILENT = r"""
@@ -21,6 +21,7 @@ udp.bind(("", 7000)); tcp.bind(("", 8080)); tcp.listen(0)
 signal.pause()
 """
 
+
 class FloodedCluster(Cluster):
     """Two arms and a third one, by which the flood comes; s1 serves, s2 is its victim."""
 
@@ -28,12 +29,12 @@ class FloodedCluster(Cluster):
         super()._two_arms(router_mtu)
         self.flooder = self.lab.namespace("flooder")
         self.lab.veth(self.flooder, "eth0", self.lb, "uplink")
-        self.flooder.address("eth0", "198.51.100.2/24")
+        self.flooder.address("eth0", f"{FLOODER}/24")
 
     def _config(self, workers):
         config = super()._config(workers)
         config["ports"].append(self._port(2, "uplink", "198.51.100.1/24"))
-        config["routes"] = [{"prefix": "198.18.0.0/15", "via": "198.51.100.2"}]
+        config["routes"] = [{"prefix": "198.18.0.0/15", "via": FLOODER}]
         config["dataplane"].update(flowsPerWorker=4096, timeouts=SHORT)
         return config
 
@@ -46,7 +47,7 @@ class FloodedCluster(Cluster):
 
     @contextlib.contextmanager
     def flood(self, kind, vip, port):
-        process = self.flooder.start(*program("sender.py"), kind, "eth0", self.port("uplink")["mac"], vip, port, SENDERS)
+        process = self.flooder.start(*program("sender.py"), kind, "eth0", FLOODER, self.port("uplink")["mac"], vip, port)
         try:
             yield
         finally:
@@ -82,18 +83,16 @@ class FloodedCluster(Cluster):
         least = count() + n
         self.sluice.wait(f"{n} more packets to be {what}", lambda: count() >= least, 15)
 
-    def ask(self, who, *targets):
-        """By ARP and echo, over the flooder's cable or the client's: not lost for good."""
-        own, name = ("198.51.100.2", "uplink") if who is self.flooder else ("192.0.2.100", "wan")
-        done = who.run(*program("ask.py"), "eth0", own, self.port(name)["mac"], *targets, check=False)
-        expect(done.returncode == 0, done.stderr)
-
     def expect_control(self, vip):
-        """Sluice answers for itself while it is flooded: on both cables, and who asks by sluicectl."""
-        self.ask(self.flooder, "198.51.100.1", vip)
-        self.ask(self.client, "192.0.2.1", vip)
+        """Sluice answers for itself: ARP and echo among the flood, the same on the other cable, and sluicectl."""
+        self._ask(self.flooder, FLOODER, "-", vip)
+        self._ask(self.client, CLIENT, self.port("wan")["mac"], "192.0.2.1", vip)
         for verb in ("stats", "ports", "services"):
             self.lb.run(self.sluice.ctl_program, "--socket", self.sluice.socket, verb, timeout=10)
+
+    def _ask(self, who, own, mac, *targets):
+        done = who.run(*program("ask.py"), "eth0", own, mac, *targets, check=False)
+        expect(done.returncode == 0, done.stderr)
 
     def expect_rest(self):
         """Nothing remains of a flood: flows expire, and no buffer is missing, each of which was used many times."""

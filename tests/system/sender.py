@@ -1,24 +1,27 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# A flood: frames out of an interface as fast as the kernel takes them, from many clients.
-"""sender.py KIND DEVICE MAC ADDRESS PORT PROCESSES
+# A flood: frames out of an interface as fast as the kernel takes them, from many clients, with questions among them.
+"""sender.py KIND DEVICE OWN-ADDRESS MAC TARGET PORT
 
-KIND: udp, 1,024 flows; or syn, each of 16,384 clients begins a connection again and again. To a virtual address, from 198.18.0.0/15.
-Until SIGTERM, or for LONGEST seconds."""
+KIND: udp, 1,024 flows; or syn, each of 16,384 clients begins a connection again and again. To TARGET, from 198.18.0.0/15. One frame of
+each BATCH asks for TARGET by ARP, another one by echo. Until SIGTERM, or for LONGEST seconds."""
 import ctypes
-import os
+import random
 import signal
 import socket
 import struct
 import sys
 import time
 
+import frames
+
 LONGEST = 40
 BATCH = 1024  # frames of one system call
 FLOWS = {"udp": 1024, "syn": 16384}
+MAKE = {"udp": frames.udp, "syn": frames.syn}
 
 
-class Vector(ctypes.Structure):
+class Vector(ctypes.Structure):  # struct iovec
     _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
 
@@ -31,67 +34,40 @@ class Message(ctypes.Structure):  # struct mmsghdr
     _fields_ = [("header", Header), ("sent", ctypes.c_uint)]
 
 
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xffff) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xffff
+class Batch:
+    """An array of messages, and what it points to."""
+
+    def __init__(self, content):
+        self.buffers = [ctypes.create_string_buffer(f, len(f)) for f in content]
+        self.vectors = [Vector(ctypes.addressof(b), len(b)) for b in self.buffers]
+        self.messages = (Message * len(content))(*(Message(Header(vectors=ctypes.pointer(v), n_vectors=1)) for v in self.vectors))
 
 
-def transport(kind, ports, ends):
-    """UDP with 18 bytes, or a SYN; the checksum is at its offset in either."""
-    if kind == "udp":
-        body, number, at = ports + struct.pack("!HH", 26, 0) + bytes(18), socket.IPPROTO_UDP, 6
-    else:
-        body, number, at = ports + struct.pack("!IIBBHHH", 1, 0, 5 << 4, 2, 65535, 0, 0), socket.IPPROTO_TCP, 16
-    pseudo = ends + struct.pack("!HH", number, len(body))
-    return number, body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2:]
+def batches(kind, mine, own, mac, target, port):
+    def one(i):
+        return MAKE[kind](mine, mac, bytes([198, 18, i >> 8, i & 255]) + target, struct.pack("!HH", 1024, port))
+
+    questions = [frames.arp_request(mine, own, target), frames.echo_request(mine, mac, own, target)]
+    for first in range(0, FLOWS[kind], BATCH):
+        content = [one(first + i) for i in range(BATCH)]
+        for question in questions:
+            content.insert(random.randrange(BATCH), question)
+        yield Batch(content)
 
 
-def frame(kind, source_mac, mac, address, port, i, process):
-    ends = bytes([198, 18 + process % 2, i >> 8, i & 255]) + socket.inet_aton(address)
-    number, body = transport(kind, struct.pack("!HH", 1024 + process, port), ends)
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, number, 0) + ends
-    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-    return (mac + source_mac + b"\x08\x00" + header + body).ljust(60, b"\0")
-
-
-def batches(frames):
-    """Arrays of messages, and what they point to."""
-    out = []
-    for first in range(0, len(frames), BATCH):
-        some = frames[first:first + BATCH]
-        buffers = [ctypes.create_string_buffer(f, len(f)) for f in some]
-        vectors = [Vector(ctypes.addressof(b), len(b)) for b in buffers]
-        messages = (Message * len(some))(*(Message(Header(vectors=ctypes.pointer(v), n_vectors=1)) for v in vectors))
-        out.append((messages, buffers, vectors))
-    return out
-
-
-def flood(kind, device, mac, address, port, process):
+def main():
+    kind, device, own, mac, target, port = sys.argv[1:]
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     send = ctypes.CDLL(None).sendmmsg
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
         s.bind((device, 0))
-        mine = s.getsockname()[4]
-        todo = batches([frame(kind, mine, mac, address, port, i, process) for i in range(FLOWS[kind])])
+        todo = list(batches(kind, s.getsockname()[4], socket.inet_aton(own), bytes.fromhex(mac.replace(":", "")), socket.inet_aton(target),
+                            int(port)))
         end = time.monotonic() + LONGEST
         while not stopped and time.monotonic() < end:
-            for messages, *_ in todo:
-                send(s.fileno(), messages, len(messages), 0)
-
-
-def main():
-    kind, device, mac, address, port, processes = sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first process waits for the others, which are told as well
-    children = []
-    for process in range(int(processes)):
-        children.append(os.fork())
-        if children[-1] == 0:
-            flood(kind, device, bytes.fromhex(mac.replace(":", "")), address, int(port), process)
-            os._exit(0)
-    for child in children:
-        os.waitpid(child, 0)
+            for batch in todo:
+                send(s.fileno(), batch.messages, len(batch.messages), 0)
 
 
 if __name__ == "__main__":
