@@ -57,6 +57,7 @@ class Connection(threading.Thread):
     def __init__(self, server, sock):
         super().__init__(daemon=True)
         self.server, self.sock = server, sock
+        self.closed = False
 
     def run(self):
         try:
@@ -64,7 +65,8 @@ class Connection(threading.Thread):
             context = self.server.tls
             if context is not None:
                 self.sock = context.wrap_socket(self.sock, server_side=True)
-            self._serve()
+            if not self.closed:  # in the middle of the handshake, when there was no socket to close
+                self._serve()
         except (OSError, wire.Closed):
             pass
         finally:
@@ -80,6 +82,7 @@ class Connection(threading.Thread):
                 return
 
     def close(self):
+        self.closed = True
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
@@ -128,6 +131,8 @@ class ApiServer:
                 return
             connection = Connection(self, sock)
             self.connections.add(connection)
+            if self.listener is not listener:  # stopped meanwhile
+                connection.close()
             connection.start()
 
     def stop(self):

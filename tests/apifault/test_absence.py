@@ -61,7 +61,7 @@ def what_changed_while_it_was_down_replaces_the_snapshot(case):
     case.server.remove(SERVICES, "default", "s0")
     case.server.put(SLICES, slice_of("s1", ["10.0.2.1"]))
     d.start()
-    d.wait("today's state", lambda: "default/s0" not in d.services() and d.serves("s1", ["10.0.2.1"]), 20)
+    d.wait("today's state", lambda: "default/s0" not in d.services() and d.serves("s1", ["10.0.2.1"]))
 
 
 @test(seconds=8)
@@ -89,7 +89,7 @@ def started_without_api_server_and_without_snapshot_it_waits(case):
     d = case.daemon()
     expect(held_for(1, lambda: d.popen.poll() is None and not d.services()), d.services())
     case.server.start()
-    d.wait("Services", lambda: d.serves("web", BOTH), 20)
+    d.wait("Services", lambda: d.serves("web", BOTH))
 
 
 @test(seconds=6)
@@ -107,7 +107,7 @@ def nothing_is_removed_before_all_kinds_are_known(case):
     expect(held_for(1.5, lambda: d.serves("s0", ["10.0.1.1"]) and d.serves("s1", ["10.0.1.2"])), "removed too early:", d.services(), d.backends("s1"))
     expect(not case.server.asked("patch", SERVICES, mark), "status was written before all was known")
     go.set()
-    d.wait("all to be known", lambda: "default/s0" not in d.services() and d.serves("s1", ["10.0.1.2"]), 20)
+    d.wait("all to be known", lambda: "default/s0" not in d.services() and d.serves("s1", ["10.0.1.2"]))
 
 
 @test(seconds=6)
@@ -238,7 +238,7 @@ def without_endpointslices_endpoints_are_read(case):
     case.server.put(SERVICES, service("web", ip=VIPS[1]))
     case.server.put(ENDPOINTS, endpoints_of("web", ["10.0.1.1"], ["10.0.1.2"]))
     d = case.daemon()
-    d.wait("the ready endpoint", lambda: d.serves("web", ["10.0.1.1"]), 15)
+    d.wait("the ready endpoint", lambda: d.serves("web", ["10.0.1.1"]))
     case.server.put(ENDPOINTS, endpoints_of("web", ["10.0.1.1", "10.0.1.2"]))
     d.wait("both endpoints", lambda: d.serves("web", BOTH))
 

@@ -33,7 +33,7 @@ def what_the_role_forbids_is_named_and_the_rest_goes_on(case):
     case.server.put(SERVICES, service("web", ip=VIPS[1]))
     case.server.put(SLICES, slice_of("web", BOTH))
     d = case.daemon(clock="both")
-    d.wait("the log to name it", lambda: "forbidden" in d.log() and "endpointslices" in d.log(), 15)
+    d.wait("the log to name it", lambda: "forbidden" in d.log() and "endpointslices" in d.log())
     case.server.forbidden.clear()
     d.soon("Services once it is allowed", lambda: d.serves("web", BOTH))
 
@@ -65,4 +65,4 @@ def a_rotated_ca_is_followed_once_its_file_is_there(case):
     case.server.put(SLICES, slice_of("web", BOTH[:1]))
     expect(held_for(3, lambda: d.serves("web", BOTH)), "it listens to a stranger:", d.backends("web"))
     ca.write_bytes((case.directory / "new-ca.crt").read_bytes())
-    d.soon("news under the new CA", lambda: d.serves("web", BOTH[:1]), 20)
+    d.soon("news under the new CA", lambda: d.serves("web", BOTH[:1]))

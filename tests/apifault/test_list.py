@@ -68,14 +68,14 @@ def pages_are_followed_and_a_stale_token_starts_the_list_anew(case):
     case.server.watch_list = False
     case.server.put(SERVICES, *(service(f"s{i:04}", type="ClusterIP") for i in range(1200)))
     d = case.daemon(clock="both")
-    case.followed(d, 20)
+    case.followed(d)
     before = d.generation()
 
     def listed_again(token_ages):
         mark = case.server.mark()
         stale = case.server.faults.add(Fault("list", SERVICES, act=faults.gone(), when=lambda e: "continue" in e.query, times=int(token_ages)))
         case.relist()
-        d.soon("the watch after the list", lambda: case.server.asked("list", SERVICES, mark) and case.server.watching[SERVICES] == 1, 20)
+        d.soon("the watch after the list", lambda: case.server.asked("list", SERVICES, mark) and case.server.watching[SERVICES] == 1)
         expect(stale.count == int(token_ages), "the fault was not met")
         return [e.query for e in case.server.asked("list", SERVICES, mark)]
     good = listed_again(False)

@@ -93,7 +93,7 @@ def one_that_is_deleted_while_we_are_away_is_let_go_later(case):
     case.server.delete(SERVICES, "default", "fresh")
     expect(case.server.object(SERVICES, "default", "fresh"), "nothing held it")
     d.start()
-    d.wait("it to be gone", lambda: case.server.object(SERVICES, "default", "fresh") is None, 20)
+    d.wait("it to be gone", lambda: case.server.object(SERVICES, "default", "fresh") is None)
 
 
 @test(seconds=6)
@@ -160,7 +160,7 @@ def what_validation_refuses_is_told_in_one_event(case):
                                        when=lambda e: e.target.name == "fresh"))
     create(case, "fresh")
     d.wait("an event", lambda: [e for e in case.server.store.snapshot(EVENTS)[1] if e.object["involvedObject"]["name"] == "fresh"
-                               and e.object["type"] == "Warning"], 15)
+                               and e.object["type"] == "Warning"])
     held_for(2, lambda: True)
     expect(bad.count <= 5, bad.count, "tries")
 
@@ -204,7 +204,7 @@ def one_of_two_appliances_writes_and_the_other_takes_over(case):
     second.soon("the other to take over", lambda: holder() == "second")
     expect(second.serves("web", ["10.0.1.1", "10.0.1.2"]) and second.addresses("fresh") == ingress(case, "fresh"), "an address moved")
     create(case, "later")
-    second.wait("it to write", lambda: ingress(case, "later") and second.addresses("later") == ingress(case, "later"), 15)
+    second.wait("it to write", lambda: ingress(case, "later") and second.addresses("later") == ingress(case, "later"))
     writers = {e.query.get("fieldManager") for e in writes(case)}
     expect(writers == {"sluice"}, writers)
 

@@ -83,7 +83,7 @@ def retry_after_is_obeyed_by_watches(case):
         mark = case.server.mark()
         fault = case.server.faults.add(Fault("watch", SLICES, act=act))
         case.server.drop()
-        d.wait("the watch after the refusal", lambda: fault.count == 1 and len(case.watches(SLICES, mark)) >= 2, 20)
+        d.wait("the watch after the refusal", lambda: fault.count == 1 and len(case.watches(SLICES, mark)) >= 2)
         first, second = case.watches(SLICES, mark)[:2]
         expect(second.at - first.at >= 1.9, "asked again after", f"{second.at - first.at:.2f} s")
         expect(not case.lists(SLICES, mark), "there was a relist")
@@ -180,7 +180,7 @@ def a_watch_cut_anywhere_in_an_event_misses_nothing(case):
     case.server.drop()
     for addresses in changes:
         case.server.put(SLICES, slice_of("web", addresses))
-        d.wait(f"change {addresses[0]} after {fault.count} cuts", lambda: d.serves("web", addresses), 20)
+        d.wait(f"change {addresses[0]} after {fault.count} cuts", lambda: d.serves("web", addresses))
     expect(fault.count > 40, "only", fault.count, "cuts")
 
 
