@@ -17,6 +17,7 @@
 #define EXHAUSTED "OutOfAddresses"
 #define DUAL_STACK "RequireDualStack"
 #define FOLLOWS "WaitsForWriter"
+#define LEARNS "WaitsForSync"
 
 void pick_reason(char reason[160], const char *format, ...) {
 	size_t len = strlen(reason);
@@ -70,9 +71,19 @@ static const struct held *held_of(const struct holder *h, uint8_t family) {
 	return NULL;
 }
 
-// Status is what somebody else wants, not what we wrote: it binds.
-static bool status_binds(const struct picker *k) {
+// Status is another's to write: it goes before requests, and no automatic address takes its place.
+static bool status_is_final(const struct picker *k) {
 	return !k->settings->durable || k->settings->follower;
+}
+
+// What status says now is right, not what was found there before: of others' writing, and of ours as long as all we know is a snapshot.
+static bool status_binds(const struct picker *k) {
+	return status_is_final(k) || !k->learnt;
+}
+
+// Services may be missing, and what looks free may be theirs.
+static bool is_learning(const struct picker *k) {
+	return k->settings->durable && !k->learnt && !k->complete;
 }
 
 // The families of an automatic address: those that the Service names; else those of the addresses that it has or asks for; else those of its
@@ -158,10 +169,15 @@ static int give_back_all(struct picker *k, struct holder *h) {
 	int ret = 0;
 
 	while (h->n_held > 0 && ret == 0) {
-		if (is_missing)
-			claims_release(k->claims, &h->held[--h->n_held].addr, h);
-		else
+		const struct ip_addr a = h->held[h->n_held - 1].addr;
+
+		if (!is_missing) {
 			ret = give_back(k, h, h->n_held - 1);
+			continue;
+		}
+		h->n_held--;
+		claims_release(k->claims, &a, h);
+		pools_freed(k->pools, &a); // what is remembered will be avoided
 	}
 	return ret;
 }
@@ -171,6 +187,9 @@ static bool is_due(const struct picker *k, const struct holder *h, const struct 
 	bool in_status = has_addr(s->status, s->n_status, &held->addr);
 
 	if (held->origin == HELD_STATUS && status_binds(k) && !in_status)
+		return false;
+	// One that is remembered beside a snapshot: whose status names it has it. If that is nobody, the next pass gives it back.
+	if (k->settings->durable && !k->learnt && k->complete && !in_status)
 		return false;
 	// One that was given but not written when the office went to another appliance.
 	if (k->settings->follower && !in_status &&
@@ -271,13 +290,22 @@ static bool is_to_be_had(struct picker *k, struct holder *h, const struct ip_add
 	return false;
 }
 
-// Where status is ours to write: it counts only for what was not given yet, and a request goes before one that is lost.
+// Nothing of this address in status is to be looked at any more.
 static bool is_settled(const struct picker *k, const struct holder *h, const struct ip_addr *a) {
 	const struct kube_service *s = &h->o->service;
+	const struct held *held = held_of(h, a->family);
 
-	return !status_binds(k) &&
-	       (!wants_family(h, a->family) || held_of(h, a->family) != NULL ||
-		(has_family(s->requested, s->n_requested, a->family) && !may_have(k, h, a)));
+	if (!k->settings->durable)
+		return false;
+	if (!wants_family(h, a->family))
+		return true;
+	if (held != NULL && !status_binds(k))
+		return true;
+	if (held != NULL && !ip_addr_eq(&held->addr, a) && held->origin == HELD_STATUS)
+		return true; // one of a family
+	// A request goes before one that is lost.
+	return !status_is_final(k) && has_family(s->requested, s->n_requested, a->family) &&
+	       held == NULL && !may_have(k, h, a);
 }
 
 int pick_status(struct picker *k, struct holder *h) {
@@ -304,7 +332,7 @@ int pick_status(struct picker *k, struct holder *h) {
 static bool is_named(const struct picker *k, const struct holder *h, uint8_t family) {
 	const struct kube_service *s = &h->o->service;
 
-	return (status_binds(k) && has_family(s->status, s->n_status, family)) ||
+	return (status_is_final(k) && has_family(s->status, s->n_status, family)) ||
 	       has_family(s->requested, s->n_requested, family) || s->bad_request != NULL ||
 	       s->conflict != NULL || h->lost[family == 6];
 }
@@ -380,6 +408,12 @@ static const char *request_fault(const struct picker *k, const struct holder *h,
 	return in_usable_pool(k, h, a) ? NULL : "is in no pool that the Service may use";
 }
 
+static bool is_remembered(const struct picker *k, const struct holder *h, const struct ip_addr *a) {
+	const struct ipam_entry *e = ipam_memory_find(k->memory, h->ns, h->name, a->family);
+
+	return e != NULL && ip_addr_eq(&e->addr, a);
+}
+
 static int request(struct picker *k, struct holder *h, uint32_t i) {
 	const struct ip_addr *a = &h->o->service.requested[i];
 	struct held *held = find_held(h, a);
@@ -387,6 +421,8 @@ static int request(struct picker *k, struct holder *h, uint32_t i) {
 	char text[IP_ADDR_STR];
 	int ret;
 
+	if (is_learning(k) && !is_remembered(k, h, a))
+		return 0;
 	if (held != NULL && fault == NULL)
 		held->origin = HELD_REQUESTED;
 	if (held != NULL)
@@ -411,7 +447,8 @@ int pick_requested(struct picker *k, struct holder *h) {
 	if (s->bad_request != NULL || s->conflict != NULL)
 		return 0;
 	for (uint32_t i = 0; i < s->n_requested && ret == 0; i++)
-		if (!status_binds(k) || !has_family(s->status, s->n_status, s->requested[i].family))
+		if (!status_is_final(k) ||
+		    !has_family(s->status, s->n_status, s->requested[i].family))
 			ret = request(k, h, i);
 	return ret;
 }
@@ -495,7 +532,9 @@ int pick_automatic(struct picker *k, struct holder *h) {
 		uint8_t family = h->families[i];
 		const struct held *held = family != 0 ? held_of(h, family) : NULL;
 
-		if (family == 0 || is_named(k, h, family))
+		if (family != 0 && held == NULL && is_learning(k))
+			lack(h, LEARNS, "waits until all Services are known");
+		if (family == 0 || is_named(k, h, family) || is_learning(k))
 			continue;
 		if (k->settings->follower && held == NULL)
 			lack(h, FOLLOWS, "waits for the appliance that writes status");
@@ -546,14 +585,13 @@ static int show(const struct picker *k, struct holder *h) {
 	return 0;
 }
 
-// What is to be remembered of a family: automatic addresses; where status is ours, also what was found there.
+// What is to be remembered of a family: automatic addresses; where status is ours, all.
 static int remember(struct picker *k, const struct holder *h, uint8_t family) {
 	const struct held *held = held_of(h, family);
 	struct ipam_entry e;
 
-	if (held == NULL || held->origin == HELD_REQUESTED ||
-	    (held->origin == HELD_STATUS && !k->settings->durable)) {
-		if (h->o != NULL || k->complete)
+	if (held == NULL || (held->origin != HELD_GIVEN && !k->settings->durable)) {
+		if ((h->o != NULL || k->complete) && !is_learning(k))
 			ipam_memory_remove(k->memory, h->ns, h->name, family);
 		return 0;
 	}

@@ -13,6 +13,7 @@ struct picker {
 	struct claims *claims;
 	struct pools *pools;
 	bool complete; // what is not there is gone
+	bool learnt;   // all Services were seen once, and what their status says is held
 	bool freed;    // set when an address came back that somebody may wait for
 };
 

@@ -177,9 +177,16 @@ static int own_again(struct resolver *r) {
 	return ret;
 }
 
+static void mark_all(struct resolver *r) {
+	struct holder *h;
+
+	TAILQ_FOREACH(h, &r->all, all_link) {
+		mark(r, h);
+	}
+}
+
 static int reconfigure(struct resolver *r) {
 	struct pools *pools = pools_create(r->settings, r->picker.claims, r->picker.memory);
-	struct holder *h;
 	int ret;
 
 	if (pools == NULL)
@@ -189,8 +196,7 @@ static int reconfigure(struct resolver *r) {
 	ret = own_again(r);
 	if (ret < 0)
 		return ret;
-	TAILQ_FOREACH(h, &r->all, all_link)
-		mark(r, h);
+	mark_all(r);
 	r->retry = true;
 	return 0;
 }
@@ -625,6 +631,9 @@ int resolver_run(struct resolver *r, bool complete, int64_t now_ms) {
 	int ret = 0;
 
 	ipam_memory_set_time(r->picker.memory, now_ms);
+	r->retry |= complete && !r->picker.complete;
+	if (complete && !r->picker.learnt)
+		mark_all(r);
 	r->picker.complete = complete;
 	r->picker.freed = false;
 	if (r->reconfigured)
@@ -645,6 +654,7 @@ int resolver_run(struct resolver *r, bool complete, int64_t now_ms) {
 		ret = do_work(r);
 	if (ret == 0)
 		finish(r);
+	r->picker.learnt |= ret == 0 && complete;
 	return ret;
 }
 

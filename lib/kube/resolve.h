@@ -16,7 +16,8 @@
 //
 // At the start, without memory, all are new: that is the rule of manifests, "in order of creationTimestamp, namespace, name, uid, the lowest free
 // address of the first fitting pool". Where status is ours to write (settings->durable), a grant in force stands against what status says, and
-// a request against a grant.
+// a request against a grant. Before all Services were seen once (a snapshot on disk is all there is), nothing but what status names or
+// the memory holds is granted, and status binds: others may have given addresses since.
 #ifndef SLUICE_KUBE_RESOLVE_H
 #define SLUICE_KUBE_RESOLVE_H
 

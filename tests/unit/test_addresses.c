@@ -67,9 +67,13 @@ static void gone(struct scene *s, const char *name) {
 	assert_int_equal(kube_remove(s->k, KUBE_SERVICE, "default", name), 1);
 }
 
-static void apply(struct scene *s) {
+static void apply_part(struct scene *s, bool complete) {
 	kube_set_time(s->k, s->now);
-	assert_true(kube_apply(s->k, s->m, true) >= 0);
+	assert_true(kube_apply(s->k, s->m, complete) >= 0);
+}
+
+static void apply(struct scene *s) {
+	apply_part(s, true);
 }
 
 // "203.0.113.0 2001:db8:: | Code"
@@ -520,6 +524,39 @@ static void a_follower_serves_what_status_names_and_gives_nothing(void **state) 
 	scene_fini(&s);
 }
 
+static void a_snapshot_alone_grants_only_what_status_or_memory_names(void **state) {
+	struct ipam_entry remembered = {.ns = "default", .name = "d", .pool = "main"};
+	struct scene s;
+
+	scene_init(&s);
+	remembered.addr = case_ip("203.0.113.3");
+	ipam_memory_put(s.memory, &remembered);
+	put(&s, PLAIN("a") SVC("b", "", "", "{ip: 203.0.113.0}")
+			SVC("c", "", ", loadBalancerIP: 203.0.113.1", "") PLAIN("d"));
+	apply_part(&s, false);
+	assert_string_equal(grant(&s, "a"), "| WaitsForSync");
+	assert_string_equal(grant(&s, "b"), "203.0.113.0");
+	assert_string_equal(grant(&s, "c"), "| WaitsForSync");
+	assert_string_equal(grant(&s, "d"), "203.0.113.3");
+	// Since it was written, others moved b and gave what was free to e and f.
+	put(&s, SVC("b", "", "", "{ip: 203.0.113.2}") SVC("e", "", "", "{ip: 203.0.113.0}")
+			SVC("f", "", "", "{ip: 203.0.113.3}"));
+	apply(&s);
+	assert_string_equal(grant(&s, "b"), "203.0.113.2");
+	assert_string_equal(grant(&s, "e"), "203.0.113.0");
+	assert_string_equal(grant(&s, "c"), "203.0.113.1");
+	assert_string_equal(grant(&s, "f"), "203.0.113.3");
+	assert_string_equal(grant(&s, "d"), "| OutOfAddresses");
+	assert_string_equal(grant(&s, "a"), "| OutOfAddresses");
+	apply_part(&s, false); // Services are held back: that is no reason to wait
+	gone(&s, "c");
+	apply_part(&s, false);
+	assert_string_equal(grant(&s, "a"), "| OutOfAddresses"); // c may come back
+	apply(&s);
+	assert_string_equal(grant(&s, "a"), "203.0.113.1");
+	scene_fini(&s);
+}
+
 static void who_writes_status_hears_of_each_change_once(void **state) {
 	struct kube_name *names;
 	struct scene s;
@@ -594,6 +631,7 @@ int main(void) {
 		cmocka_unit_test(type_class_and_deletion_give_everything_back),
 		cmocka_unit_test(an_address_of_a_node_or_of_ours_is_refused),
 		cmocka_unit_test(a_follower_serves_what_status_names_and_gives_nothing),
+		cmocka_unit_test(a_snapshot_alone_grants_only_what_status_or_memory_names),
 		cmocka_unit_test(who_writes_status_hears_of_each_change_once),
 		cmocka_unit_test(pools_are_counted_and_say_why_they_do_not_fit),
 	};
