@@ -216,10 +216,13 @@ class Daemon:
         return {b["address"]: b["state"] for b in self.get("backends")["items"]
                 if b["service"] == prefix or b["service"].startswith(prefix + ":")}
 
+    def has(self, name, addresses, namespace="default"):
+        """Exactly these are ready."""
+        return {a for a, state in self.backends(name, namespace).items() if state == "ready"} == set(addresses)
+
     def serves(self, name, addresses, namespace="default"):
-        """Exactly these are ready, and every worker knows it."""
-        ready = {a for a, state in self.backends(name, namespace).items() if state == "ready"}
-        return ready == set(addresses) and self.is_settled()
+        """The same, and every worker knows it."""
+        return self.has(name, addresses, namespace) and self.is_settled()
 
     def is_settled(self):
         stats = self.get("stats")

@@ -18,7 +18,7 @@ def a_revoked_token_hurts_no_traffic_and_a_new_one_is_read_from_its_file(case):
     mark = case.server.mark()
     case.server.tokens = {"second"}
     case.server.drop()
-    expect(held_for(4, lambda: d.serves("web", BOTH)), "traffic is hurt")
+    expect(held_for(4, lambda: d.has("web", BOTH)), "traffic is hurt")
     refused = [e for e in case.server.asked(kind=SLICES, since=mark) if e.status == 401]
     expect(1 <= len(refused) <= 12, len(refused), "requests with the old token in 4 s")
     expect(any(s["errors"].get("unauthorized") for s in d.kube()["items"]), "nobody counts them:", d.kube())
@@ -63,6 +63,6 @@ def a_rotated_ca_is_followed_once_its_file_is_there(case):
     case.server.use_tls(case.directory / "new.crt", case.directory / "new.key")
     case.server.drop()
     case.server.put(SLICES, slice_of("web", BOTH[:1]))
-    expect(held_for(3, lambda: d.serves("web", BOTH)), "it listens to a stranger:", d.backends("web"))
+    expect(held_for(3, lambda: d.has("web", BOTH)), "it listens to a stranger:", d.backends("web"))
     ca.write_bytes((case.directory / "new-ca.crt").read_bytes())
     d.soon("news under the new CA", lambda: d.serves("web", BOTH[:1]))

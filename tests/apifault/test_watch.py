@@ -44,7 +44,7 @@ def a_storm_of_410_is_weathered_without_a_storm_of_lists(case):
     before, mark = d.generation(), case.server.mark()
     storm = case.server.faults.add(Fault("watch", act=faults.gone_event(), times=None, when=going_on))
     case.server.drop()
-    expect(held_for(6, lambda: d.serves("web", BOTH)), "traffic is hurt:", d.backends("web"))
+    expect(held_for(6, lambda: d.has("web", BOTH)), "traffic is hurt:", d.backends("web"))
     n = len(case.lists(SERVICES, mark))
     expect(1 <= n <= 12, n, "lists of Services in 6 s")
     expect(d.generation() == before, "tables were made anew:", before, d.generation())
@@ -69,7 +69,7 @@ def a_server_that_refuses_connections_is_watched_again_without_a_list(case):
     d = case.web()
     mark = case.server.mark()
     case.server.stop()
-    expect(held_for(2, lambda: d.serves("web", BOTH)), "traffic is hurt")
+    expect(held_for(2, lambda: d.has("web", BOTH)), "traffic is hurt")
     case.server.put(SLICES, slice_of("web", BOTH[:1]))
     case.server.start()
     d.soon("what changed meanwhile", lambda: d.serves("web", BOTH[:1]))
@@ -98,7 +98,7 @@ def a_storm_of_429_without_retry_after_is_answered_with_patience(case):
         storms = [case.server.faults.add(Fault(verb, act=faults.throttled(), times=None)) for verb in verbs]
         case.server.drop()
         d.soon("the first refusal", lambda: storms[0].count)
-        expect(held_for(4, lambda: d.serves("web", BOTH)), "traffic is hurt")
+        expect(held_for(4, lambda: d.has("web", BOTH)), "traffic is hurt")
         n = len(case.server.asked(kind=SERVICES, since=mark))
         expect(n <= 8, n, "requests for Services in 4 s")
         for storm in storms:
@@ -240,7 +240,7 @@ def garbage_for_a_list_is_no_empty_cluster(case):
     answers = iter((b"{}", empty, empty.replace(b"Service", b"Secret").replace(b"{}", b'{"resourceVersion":"9"}')))
     fault = case.server.faults.add(Fault("list", SERVICES, times=3, act=lambda s, e, g: faults.garbage(next(answers))(s, e, g)))
     case.relist()
-    d.soon("three bad lists", lambda: fault.count == 3 or expect(d.serves("web", BOTH) or not d.is_settled(), "gone:", d.services()))
+    d.soon("three bad lists", lambda: fault.count == 3 or expect(d.has("web", BOTH), "gone:", d.services()))
     case.server.put(SERVICES, service("next", ip=VIPS[2]))
     d.soon("a good one", lambda: d.addresses("next") == [VIPS[2]] and d.serves("web", BOTH))
 
