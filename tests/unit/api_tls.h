@@ -19,9 +19,10 @@ struct cert {
 
 static inline char *bio_text(BIO *b) {
 	char *data, *text;
-	long n = BIO_get_mem_data(b, &data);
+	size_t n = (size_t)BIO_get_mem_data(b, &data);
 
-	text = strndup(data, (size_t)n);
+	text = calloc(1, n + 1); // the BIO's bytes end without a NUL
+	memcpy(text, data, n);
 	BIO_free(b);
 	return text;
 }
