@@ -217,18 +217,46 @@ static int apply_pending(struct compile *c, const struct model *m) {
 	return 0;
 }
 
-// Members of what changed; of all when our own addresses did, as one of them may be a backend's.
-static void settle_members(struct compile *c) {
-	for (uint32_t i = 0; c->locals_changed && i < c->service_ids.high; i++)
+static void settle_all(struct compile *c) {
+	for (uint32_t i = 0; i < c->service_ids.high; i++)
 		if (c->side_of[i] != NULL)
 			side_settle(c, c->side_of[i]);
-	for (uint32_t i = 0; !c->locals_changed && i < c->n_pending; i++) {
+}
+
+// A backend whose address became one of our own, or ceased to be: found among the entries of the endpoint map, and in the sides that have none there.
+static void settle_flipped(struct compile *c) {
+	for (uint32_t i = 0; i < c->service_ids.high; i++) {
+		struct side *s = c->side_of[i];
+
+		if (s != NULL && (s->mode == TABLES_DSR || s->n_fronts == 0))
+			side_settle(c, s);
+	}
+	for (uint32_t i = 0; i < c->back.n; i++) {
+		for (uint32_t j = 0; j < c->n_flipped; j++) {
+			if (!ip_addr_eq(&c->back.entries[i].addr, &c->flipped[j]))
+				continue;
+			for (const struct member *m = c->back.of[i]->members; m != NULL;
+			     m = m->next)
+				side_settle(c, m->side);
+		}
+	}
+}
+
+// Members of what changed, and those on which a change of our own addresses tells.
+static void settle_members(struct compile *c) {
+	if (c->n_flipped > COMPILE_FLIPPED) {
+		settle_all(c);
+		return;
+	}
+	for (uint32_t i = 0; i < c->n_pending; i++) {
 		struct entry *e = entry_find(c, &c->pending[i]);
 
 		for (int f = 0; f < 2; f++)
 			if (e->sides[f] != NULL)
 				side_settle(c, e->sides[f]);
 	}
+	if (c->n_flipped > 0)
+		settle_flipped(c);
 }
 
 static void forget_pending(struct compile *c, const struct model *m) {

@@ -30,13 +30,20 @@ static struct local *local_get(struct compile *c, const struct ip_addr *addr) {
 	return l;
 }
 
+static void flip(struct compile *c, const struct ip_addr *addr) {
+	c->locals_changed = true;
+	if (c->n_flipped < COMPILE_FLIPPED)
+		c->flipped[c->n_flipped] = *addr;
+	c->n_flipped++;
+}
+
 int local_hold(struct compile *c, const struct ip_addr *addr) {
 	struct local *l = local_get(c, addr);
 
 	if (l == NULL)
 		return -ENOMEM;
 	if (l->fronts++ == 0)
-		c->locals_changed = true;
+		flip(c, addr);
 	return 0;
 }
 
@@ -44,7 +51,7 @@ void local_release(struct compile *c, const struct ip_addr *addr) {
 	struct local *l = local_find(c, addr);
 
 	if (--l->fronts == 0)
-		c->locals_changed = true;
+		flip(c, addr);
 }
 
 bool local_is_own(const struct compile *c, const struct ip_addr *addr) {

@@ -225,6 +225,7 @@ static void commit(struct compile *c, struct ip_addr *addresses, struct blob **g
 	commit_ids(c);
 	c->services_changed = c->frontends_changed = c->endpoints_changed = c->locals_changed =
 		c->owners_changed = false;
+	c->n_flipped = 0;
 	c->generation++;
 }
 

@@ -70,6 +70,8 @@ struct point { // an endpoint; without members it rests, and one that comes back
 
 #define BACK_NONE UINT32_MAX
 
+#define COMPILE_FLIPPED 16
+
 struct back { // what the endpoint map is made of, in no order
 	struct tuple_entry *entries;
 	struct point **of; // whose each is
@@ -155,6 +157,9 @@ struct compile {
 	struct model_key *pending;
 	uint32_t n_pending;
 	bool has_reasons; // some entry's is not ""
+	uint32_t n_flipped;
+	struct ip_addr flipped
+		[COMPILE_FLIPPED]; // became own addresses or ceased to be, the first of n_flipped
 	bool services_changed, frontends_changed, endpoints_changed, locals_changed, owners_changed;
 	struct point *touched;
 	struct point *resting; // endpoints, in order of resting_until
