@@ -191,7 +191,7 @@ static bool has_no_nodes(const struct sluiced *s, const struct kube_grant *g) {
 }
 
 int grants_aim(struct aim_grant *a, const struct sluiced *s, const struct kube_grant *g) {
-	*a = (struct aim_grant){.ours = g->ours};
+	*a = (struct aim_grant){.ours = g->ours, .awaits_endpoints = g->awaits_endpoints};
 	a->ingress = g->ours && g->n > 0 ? ingress_of_grant(a, s, g) : strdup("");
 	if (a->ingress == NULL)
 		return -ENOMEM;

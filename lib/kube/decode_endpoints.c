@@ -124,6 +124,7 @@ int kube_decode_slice(struct kube_object *o, const struct doc_node *n, struct er
 	if (ret == 0)
 		ret = kube_map_text(o, &o->endpoints.service, n, "labels",
 				    "kubernetes.io/service-name", err);
+	o->endpoints.family = t == 0 ? 4 : t == 1 ? 6 : 0;
 	if (ret < 0 || t == 2)
 		return ret;
 	ret = decode_ports(o, g, n, err);

@@ -7,11 +7,31 @@
 #include "kube/pools.h"
 #include "kube/store.h"
 
+static bool has_slice(const struct unit *u, uint8_t family) {
+	for (uint32_t i = 0; i < u->n_slices; i++)
+		if (u->slices[i]->endpoints.family == family)
+			return true;
+	return false;
+}
+
+// The control plane makes a slice of each family for every Service with a selector, be it an empty one.
+bool unit_awaits_endpoints(const struct unit *u) {
+	const struct holder *h = &u->holder;
+
+	if (u->service == NULL || u->service->service.selector[0] == '\0' || u->fallback != NULL)
+		return false;
+	for (uint32_t i = 0; i < h->n_addrs; i++)
+		if (!has_slice(u, h->addrs[i].family))
+			return true;
+	return false;
+}
+
 static void fill(struct kube_grant *out, const struct unit *u) {
 	const struct holder *h = &u->holder;
 
 	*out = (struct kube_grant){.service = u->service,
 				   .ours = h->asks,
+				   .awaits_endpoints = unit_awaits_endpoints(u),
 				   .n = h->n_addrs,
 				   .addrs = h->addrs,
 				   .ip_modes = h->modes,

@@ -196,6 +196,8 @@ static int link_object(struct kube *k, struct kube_object *o) {
 	if (name[0] == 0)
 		return 0;
 	u = unit_of(k, o->meta.ns, name);
+	if (u != NULL && o->meta.kind != KUBE_SERVICE && unit_awaits_endpoints(u))
+		unit_tell(k, u);
 	if (u == NULL || (o->meta.kind == KUBE_SLICE && link_slice(u, o) < 0))
 		return -ENOMEM;
 	if (o->meta.kind == KUBE_SERVICE)

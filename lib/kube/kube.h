@@ -51,6 +51,7 @@ int kube_apply(struct kube *k, struct model *m, bool complete);
 struct kube_grant { // borrowed from the store until its next change
 	const struct kube_object *service;
 	bool ours; // type LoadBalancer, of our class, and not being deleted where settings->durable
+	bool awaits_endpoints; // it selects pods, and nobody has said yet which: no slice of a family of its addresses is there
 	uint32_t n;
 	const struct ip_addr *addrs;  // in order of ipFamilies
 	const uint8_t *ip_modes;      // enum kube_ip_mode, by the pool

@@ -160,7 +160,7 @@ static bool groups_equal(const struct kube_group *a, const struct kube_group *b)
 }
 
 static bool endpoints_equal(const struct kube_endpoints *a, const struct kube_endpoints *b) {
-	if (!same(a->service, b->service) || a->n_groups != b->n_groups)
+	if (!same(a->service, b->service) || a->family != b->family || a->n_groups != b->n_groups)
 		return false;
 	for (uint32_t i = 0; i < a->n_groups; i++)
 		if (!groups_equal(&a->groups[i], &b->groups[i]))

@@ -114,6 +114,7 @@ struct kube_group {
 struct kube_endpoints { // of an EndpointSlice or of a v1 Endpoints object
 	const char *
 		service; // the name of the Service it belongs to, in the same namespace; "" for none
+	uint8_t family;  // a slice's addressType: 4 or 6; 0: FQDN, or not a slice
 	uint32_t n_groups;
 	const struct kube_group *groups;
 };

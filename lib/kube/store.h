@@ -71,6 +71,8 @@ void unit_tell(struct kube *k, struct unit *u);
 struct unit *unit_find(const struct kube *k, const char *ns, const char *name); // NULL: none
 // Free it when nothing belongs to it any more and nobody waits to hear of it.
 void unit_drop_if_empty(struct kube *k, struct unit *u);
+// As in struct kube_grant.
+bool unit_awaits_endpoints(const struct unit *u);
 // Served, and by nodes.
 bool unit_in_node_mode(const struct unit *u);
 // What translation sees of a unit with a Service.

@@ -18,10 +18,11 @@ void aim_grant_fini(struct aim_grant *g) {
 
 bool aim_grant_equal(const struct aim_grant *a, const struct aim_grant *b) {
 	return a->ours == b->ours && a->is_served == b->is_served &&
-	       a->has_no_nodes == b->has_no_nodes && a->hides_clients == b->hides_clients &&
-	       strcmp(a->ingress, b->ingress) == 0 && strcmp(a->code, b->code) == 0 &&
-	       strcmp(a->reason, b->reason) == 0 && strcmp(a->where, b->where) == 0 &&
-	       strcmp(a->fault, b->fault) == 0 && strcmp(a->faults, b->faults) == 0;
+	       a->awaits_endpoints == b->awaits_endpoints && a->has_no_nodes == b->has_no_nodes &&
+	       a->hides_clients == b->hides_clients && strcmp(a->ingress, b->ingress) == 0 &&
+	       strcmp(a->code, b->code) == 0 && strcmp(a->reason, b->reason) == 0 &&
+	       strcmp(a->where, b->where) == 0 && strcmp(a->fault, b->fault) == 0 &&
+	       strcmp(a->faults, b->faults) == 0;
 }
 
 // --- the marks wanted ---
@@ -113,13 +114,17 @@ static void claim(struct view_marks *m, const struct view *v, const struct aim_g
 	set_allocated(&m->conditions[VIEW_ALLOCATED], v, g);
 	if (m->conditions[VIEW_PROGRAMMED].status == 0)
 		set_condition(&m->conditions[VIEW_PROGRAMMED], 'F', VIEW_PENDING, v->generation,
-			      "the workers do not have it yet");
+			      "%s",
+			      g->awaits_endpoints ? "there is no EndpointSlice for it yet"
+						  : "the workers do not have it yet");
 }
 
 static int serve(struct view_marks *m, const struct view *v, const struct aim_grant *g, bool served,
 		 bool finalizer) {
 	bool was_ours = view_marks_are_ours(&v->marks);
 
+	if (g->awaits_endpoints && g->ingress[0] != '\0' && v->marks.ingress[0] == '\0')
+		served = false;
 	if (g->ingress[0] != '\0' && finalizer)
 		m->finalizer = true;
 	else if (!finalizer && was_ours)

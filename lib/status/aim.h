@@ -8,6 +8,7 @@
 //   not ours any more, or being deleted     once the workers have let go: addresses, conditions and finalizer go, in one write
 //   no finalizer yet                        a write of its own (with Allocated), before an address is shown for the first time
 //   workers have not got it yet             everything stays as it was
+//   its endpoints are not known yet         the same, unless an address shows already: who sees one may use it at once
 //   workers have it                         addresses, or none; Programmed says whether any port is served
 //
 // An address whose ports are all unserved is not shown when it was not shown before; one that was stays, with its ports' errors: status is the durable
@@ -21,6 +22,7 @@
 struct aim_grant {
 	bool ours;                 // type LoadBalancer, of our class
 	bool is_served;            // some port is (or would be, with a backend)
+	bool awaits_endpoints;     // who serves it is not known yet
 	bool has_no_nodes;         // its traffic goes to nodes, and there is none; for an Event
 	bool hides_clients;        // externalTrafficPolicy Local, served by fullnat; for an Event
 	char *ingress;             // what to show; "": it has no address; owned

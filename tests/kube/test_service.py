@@ -40,6 +40,16 @@ def an_address_answers_the_moment_it_shows(w):
 
 
 @test(KUBE)
+def an_address_does_not_show_before_the_pods_behind_it_are_known(w):
+    ns = w.namespace()
+    web = w.workload(ns, "web", 2, "http")
+    for n in range(5):
+        w.service(ns, f"web-{n}", app="web")
+        for family, address in w.sluice.wait_shown(ns, f"web-{n}").items():
+            expect(w.get(address, seconds=2).split()[0] in web.names(), n, family)
+
+
+@test(KUBE)
 def create_service_loadbalancer_of_kubectl_gets_an_external_address(w):
     ns = w.namespace()
     w.workload(ns, "plain", 1, "http")

@@ -101,7 +101,7 @@ static inline void bed_edit(struct bed *b, const char *name, const char *section
 }
 
 struct bed_grant {
-	bool not_ours, proxy, unserved, no_nodes, hidden;
+	bool not_ours, proxy, unserved, no_nodes, hidden, awaiting;
 	const char *addr; // NULL: none
 	const char *code, *reason;
 	const struct ingress_port *ports;
@@ -111,6 +111,7 @@ struct bed_grant {
 static inline struct aim_grant bed_grant(const struct bed_grant *from) {
 	struct aim_grant g = {.ours = !from->not_ours,
 			      .is_served = !from->unserved,
+			      .awaits_endpoints = from->awaiting,
 			      .has_no_nodes = from->no_nodes,
 			      .hides_clients = from->hidden};
 	struct ingress i = {.proxy = from->proxy, .ports = from->ports, .n_ports = from->n_ports};

@@ -584,6 +584,47 @@ static void who_writes_status_hears_of_each_change_once(void **state) {
 	scene_fini(&s);
 }
 
+#define SLICE(name, service, family)                                                               \
+	"{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: " family              \
+	", metadata: {name: " name ", labels: {kubernetes.io/service-name: " service               \
+	"}}, endpoints: []}\n---\n"
+
+static bool awaits_endpoints(struct scene *s, const char *name) {
+	struct kube_grant g;
+
+	assert_int_equal(kube_grant(&g, s->k, "default", name), 0);
+	return g.awaits_endpoints;
+}
+
+static void who_selects_pods_awaits_a_slice_of_its_family_and_its_arrival_is_told(void **state) {
+	struct kube_name *names;
+	struct scene s;
+
+	scene_init(&s);
+	put(&s, SVC("a", "", ", selector: {app: a}", "") PLAIN("b"));
+	apply(&s);
+	assert_true(awaits_endpoints(&s, "a"));
+	assert_false(awaits_endpoints(&s, "b")); // who makes its endpoints by hand may never do
+	assert_int_equal(kube_take_dirty(s.k, &names), 2);
+	free(names);
+	put(&s, SLICE("a-6", "a", "IPv6"));
+	apply(&s);
+	assert_true(awaits_endpoints(&s, "a"));
+	assert_int_equal(kube_take_dirty(s.k, &names), 1);
+	free(names);
+	put(&s, SLICE("a-4", "a", "IPv4"));
+	apply(&s);
+	assert_false(awaits_endpoints(&s, "a"));
+	assert_int_equal(kube_take_dirty(s.k, &names), 1);
+	assert_string_equal(names[0].name, "a");
+	free(names);
+	put(&s, SLICE("a-5", "a", "IPv4"));
+	apply(&s);
+	assert_int_equal(kube_take_dirty(s.k, &names), 0);
+	free(names);
+	scene_fini(&s);
+}
+
 static void pools_are_counted_and_say_why_they_do_not_fit(void **state) {
 	struct kube_pool_use *use;
 	struct kube_pool_try *tries;
@@ -633,6 +674,8 @@ int main(void) {
 		cmocka_unit_test(a_follower_serves_what_status_names_and_gives_nothing),
 		cmocka_unit_test(a_snapshot_alone_grants_only_what_status_or_memory_names),
 		cmocka_unit_test(who_writes_status_hears_of_each_change_once),
+		cmocka_unit_test(
+			who_selects_pods_awaits_a_slice_of_its_family_and_its_arrival_is_told),
 		cmocka_unit_test(pools_are_counted_and_say_why_they_do_not_fit),
 	};
 

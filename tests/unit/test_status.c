@@ -72,6 +72,29 @@ static void an_address_is_not_shown_before_workers_serve_it(void **state) {
 	bed_fini(&b);
 }
 
+static void an_address_is_not_shown_before_its_endpoints_are_known(void **state) {
+	static const struct bed_grant early = {.addr = "203.0.113.1", .awaiting = true};
+	struct bed b;
+
+	bed_init(&b);
+	bed_create(&b, "web");
+	bed_show(&b, "web", &early, 1);
+	status_served(b.status, 1);
+	bed_run(&b, 1000);
+	assert_true(bed_has_finalizer(&b, "web"));
+	assert_string_equal(bed_ip(&b, "web"), "");
+	assert_string_equal(bed_condition(&b, "web", PROGRAMMED), "False Pending");
+	bed_show(&b, "web", &one, 2);
+	status_served(b.status, 2);
+	bed_settle(&b);
+	assert_string_equal(bed_ip(&b, "web"), "203.0.113.1");
+	bed_show(&b, "web", &early, 3); // its slices are gone: what shows stays
+	status_served(b.status, 3);
+	bed_settle(&b);
+	assert_string_equal(bed_ip(&b, "web"), "203.0.113.1");
+	bed_fini(&b);
+}
+
 static void another_address_replaces_the_old_one_once_it_is_served(void **state) {
 	struct bed b;
 
@@ -805,6 +828,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_finalizer_is_there_before_the_first_address),
 		cmocka_unit_test(an_address_is_not_shown_before_workers_serve_it),
+		cmocka_unit_test(an_address_is_not_shown_before_its_endpoints_are_known),
 		cmocka_unit_test(another_address_replaces_the_old_one_once_it_is_served),
 		cmocka_unit_test(what_is_right_is_not_written_again_even_after_a_restart),
 		cmocka_unit_test(conditions_of_others_stay),
