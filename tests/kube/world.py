@@ -4,9 +4,9 @@
     client --- wan [lb: sluiced] lan --- switch --- n1 10.0.0.21 --- cni0 10.244.1.1 --- pods 10.244.1.x
  192.0.2.100          mgmt                 +------- n2 10.0.0.22 --- cni0 10.244.2.1 --- pods 10.244.2.x
  2001:db8:2::100       |                              mgmt
-                       +------ control 172.30.0.1 ------+      etcd, kube-apiserver, controllers
+                       +------ control 198.18.30.1 ------+      etcd, kube-apiserver, controllers
 
-    lb: wan 192.0.2.1 2001:db8:2::1, lan 10.0.0.1 fd00::1, sources of fullnat 10.0.0.250 fd00::250, mgmt 172.30.0.2
+    lb: wan 192.0.2.1 2001:db8:2::1, lan 10.0.0.1 fd00::1, sources of fullnat 10.0.0.250 fd00::250, mgmt 198.18.30.2
     virtual addresses 203.0.113.1-30 and 2001:db8:100::1-1e, which the client routes to wan
     everything is dual stack but the management network; pods are fd00:244:<node>::x
 """
@@ -51,7 +51,7 @@ class Node:
         world.lab.bridge(ns, "cni0")
         ns.ip(f"link set cni0 address 02:00:0a:f4:0{number}:01")  # else it takes another one when a pod's port joins
         ns.address("eth0", f"{self.v4}/24", f"{self.v6}/64")
-        ns.address("mgmt", f"172.30.0.{20 + number}/24")
+        ns.address("mgmt", f"198.18.30.{20 + number}/24")
         ns.address("cni0", f"10.244.{number}.1/24", f"fd00:244:{number}::1/64")
         ns.route("default", "10.0.0.1")  # the appliance: where answers to clients of dnat go
         ns.route("default", "fd00::1")
@@ -166,8 +166,8 @@ class World(Clients):
         control = lab.namespace("control")
         for ns in (self.switch, control):
             lab.bridge(ns)
-        control.address("br0", "172.30.0.1/24")
-        self.control = ControlPlane(lab, control, "172.30.0.1", program)
+        control.address("br0", "198.18.30.1/24")
+        self.control = ControlPlane(lab, control, "198.18.30.1", program)
         self.nodes = [Node(self, n) for n in (1, 2)]
         for node in self.nodes:
             node.meet([n for n in self.nodes if n is not node])
@@ -194,9 +194,9 @@ class World(Clients):
         ns.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.ip_forward=0")
         self.plug(ns, "lan", self.switch, short)
         self.plug(ns, "mgmt", self.control.namespace, short)
-        ns.address("mgmt", f"172.30.0.{1 + number}/24")
+        ns.address("mgmt", f"198.18.30.{1 + number}/24")
         for node in self.nodes:  # health probes go the management way
-            ns.route(f"{node.v4}/32", f"172.30.0.{20 + node.number}")
+            ns.route(f"{node.v4}/32", f"198.18.30.{20 + node.number}")
 
     def _client_and_appliance(self):
         self._appliance_host(self.lb, "lb", 1)
