@@ -324,7 +324,6 @@ static const struct mgmt_verb list[] = {
 	{"services", verb_services}, {"backends", verb_backends}, {"flows", verb_flows},
 	{"explain", verb_explain},   {"stats", verb_stats},       {"ports", verb_ports},
 	{"pools", verb_pools},       {"probes", verb_probes},     {"kube", verb_kube},
-	{"pools", verb_pools},
 };
 
 const struct mgmt_verb *verbs_list(unsigned *n) {
