@@ -12,7 +12,7 @@
 static void table_release(struct shared_table *t) {
 	if (t == NULL || --t->refs > 0)
 		return;
-	maglev_fini(&t->table);
+	maglev_fini(&t->table, t->memory);
 	free(t);
 }
 
@@ -57,10 +57,11 @@ static int table_build(struct compile *c, const struct side *s, uint32_t n,
 	if (t == NULL)
 		return -ENOMEM;
 	t->refs = 1;
+	t->memory = c->memory;
 	for (uint32_t i = 0; i < s->n_members; i++)
 		if (s->members[i]->state & BACKEND_USABLE)
 			t->of[t->n++] = identity_of(s->members[i]);
-	ret = maglev_build(&t->table, t->of, t->n);
+	ret = maglev_build(&t->table, c->memory, t->of, t->n);
 	if (ret < 0) {
 		free(t);
 		return ret;

@@ -28,7 +28,10 @@ static void *map_array(size_t n, size_t size) {
 	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, n * size, MADV_HUGEPAGE);
+	return p;
 }
 
 static void unmap_array(void *p, size_t n, size_t size) {
@@ -64,7 +67,8 @@ int compile_create(struct compile **out, const struct compile_settings *s, struc
 	c->neighbors = s->neighbors;
 	c->secret = s->secret;
 	c->rest = rest_of(&s->site->timeouts);
-	ret = init_arrays(c);
+	c->memory = slab_create();
+	ret = c->memory == NULL ? -ENOMEM : init_arrays(c);
 	if (ret == 0)
 		ret = fixed_init(c, s->port_macs, err);
 	if (ret == 0)
@@ -118,6 +122,7 @@ void compile_destroy(struct compile *c) {
 	free(c->member_of);
 	free(c->pending);
 	free(c->new_addresses);
+	slab_destroy(c->memory);
 	free(c);
 }
 

@@ -82,6 +82,7 @@ struct shared_table { // between the blobs of one side as long as the usable set
 	unsigned refs;
 	uint32_t n;
 	struct maglev_table table;
+	struct slab *memory;        // of the table's slots
 	struct maglev_backend of[]; // what it was built from
 };
 
@@ -171,6 +172,7 @@ struct compile {
 	struct ip_addr *new_addresses;
 	uint32_t n_new_addresses;
 	uint64_t tables_built;
+	struct slab *memory; // of look-up tables
 };
 
 struct compile_garbage {

@@ -187,13 +187,14 @@ static void store(struct maglev_table *out, const struct walker *w, const uint64
 }
 
 // Fill out->slots for out->size and out->width.
-static int fill_slots(struct maglev_table *out, struct walker *w, uint32_t count) {
+static int fill_slots(struct maglev_table *out, struct slab *memory, struct walker *w,
+		      uint32_t count) {
 	uint64_t *held = malloc(out->size * sizeof(*held));
 	uint32_t *visit = calloc(out->size, sizeof(*visit));
 
-	out->slots = malloc((size_t)out->size * out->width);
+	out->slots = slab_alloc(memory, (size_t)out->size * out->width);
 	if (held == NULL || visit == NULL || out->slots == NULL) {
-		free(out->slots);
+		slab_free(memory, out->slots, (size_t)out->size * out->width);
 		free(held);
 		free(visit);
 		return -ENOMEM;
@@ -207,7 +208,7 @@ static int fill_slots(struct maglev_table *out, struct walker *w, uint32_t count
 	return 0;
 }
 
-static int build(struct maglev_table *out, struct walker *w, uint32_t *order,
+static int build(struct maglev_table *out, struct slab *memory, struct walker *w, uint32_t *order,
 		 const struct maglev_backend *b, uint32_t n) {
 	struct maglev_table t = {.width = n <= MAX_NARROW ? 1 : 2, .only = MAGLEV_NONE};
 	int ret = sort_backends(order, b, n);
@@ -219,7 +220,7 @@ static int build(struct maglev_table *out, struct walker *w, uint32_t *order,
 	t.size = maglev_size(count);
 	if (t.size > 0) {
 		start_walks(w, count, b, t.size);
-		ret = fill_slots(&t, w, count);
+		ret = fill_slots(&t, memory, w, count);
 	} else if (count == 1) {
 		t.only = w[0].index;
 	}
@@ -228,7 +229,8 @@ static int build(struct maglev_table *out, struct walker *w, uint32_t *order,
 	return ret;
 }
 
-int maglev_build(struct maglev_table *out, const struct maglev_backend *b, uint32_t n) {
+int maglev_build(struct maglev_table *out, struct slab *memory, const struct maglev_backend *b,
+		 uint32_t n) {
 	struct walker *w;
 	uint32_t *order;
 	int ret = -ENOMEM;
@@ -238,13 +240,13 @@ int maglev_build(struct maglev_table *out, const struct maglev_backend *b, uint3
 	w = calloc(n + 1, sizeof(*w));
 	order = calloc(n + 1, sizeof(*order));
 	if (w != NULL && order != NULL)
-		ret = build(out, w, order, b, n);
+		ret = build(out, memory, w, order, b, n);
 	free(w);
 	free(order);
 	return ret;
 }
 
-void maglev_fini(struct maglev_table *t) {
-	free(t->slots);
+void maglev_fini(struct maglev_table *t, struct slab *memory) {
+	slab_free(memory, t->slots, (size_t)t->size * t->width);
 	*t = (struct maglev_table){.only = MAGLEV_NONE};
 }

@@ -31,6 +31,7 @@
 
 #include <stdint.h>
 
+#include "base/slab.h"
 #include "net/addr.h"
 
 #define MAGLEV_MAX_BACKENDS 65535
@@ -55,11 +56,13 @@ uint32_t maglev_size(uint32_t n);
 
 // Build the table of b[0..n), in any order. Time is about size * log(size), with very unequal
 // weights up to size * n. Errors: -E2BIG when n exceeds MAGLEV_MAX_BACKENDS, -EEXIST when two have
-// the same address and port, -ENOMEM; out is then untouched. Keeps no pointer to b.
-int maglev_build(struct maglev_table *out, const struct maglev_backend *b, uint32_t n);
+// the same address and port, -ENOMEM; out is then untouched. Keeps no pointer to b. memory: where
+// the slots come from, NULL: malloc().
+int maglev_build(struct maglev_table *out, struct slab *memory, const struct maglev_backend *b,
+		 uint32_t n);
 
-// Free the slots. A zeroed table is fine.
-void maglev_fini(struct maglev_table *t);
+// Free the slots; memory: as they were built. A zeroed table is fine.
+void maglev_fini(struct maglev_table *t, struct slab *memory);
 
 static inline uint32_t maglev_slot(const struct maglev_table *t, uint64_t hash) {
 	return (uint32_t)((hash >> 32) * t->size >> 32);

@@ -48,9 +48,9 @@ static int time_maglev(const struct options *o, struct error *err) {
 		struct maglev_table t = {0};
 		double start = cpu_us();
 
-		ret = maglev_build(&t, b, o->backends);
+		ret = maglev_build(&t, NULL, b, o->backends);
 		us[i] = cpu_us() - start;
-		maglev_fini(&t);
+		maglev_fini(&t, NULL);
 	}
 	if (ret == 0) {
 		qsort(us, o->passes, sizeof(*us), compare);

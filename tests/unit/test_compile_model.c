@@ -162,10 +162,10 @@ static void compare_usable(const struct fixture *f, const struct slow *w,
 	assert_int_equal(blob->table.size, maglev_size(n));
 	if (n < 2 || draw(40) != 0)
 		return;
-	assert_int_equal(maglev_build(&table, all, n), 0);
+	assert_int_equal(maglev_build(&table, NULL, all, n), 0);
 	assert_int_equal(table.width, blob->table.width);
 	assert_memory_equal(table.slots, blob->table.slots, table.size * table.width);
-	maglev_fini(&table);
+	maglev_fini(&table, NULL);
 }
 
 static void compare_service(const struct fixture *f, const struct slow *w, int i,

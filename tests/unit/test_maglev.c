@@ -38,7 +38,7 @@ static uint32_t at(const struct maglev_table *t, uint32_t slot) {
 }
 
 static void build(struct maglev_table *t, uint32_t n) {
-	assert_int_equal(maglev_build(t, b, n), 0);
+	assert_int_equal(maglev_build(t, NULL, b, n), 0);
 }
 
 static void count(uint32_t *shares, const struct maglev_table *t, uint32_t n) {
@@ -93,7 +93,7 @@ static void equal_backends_differ_by_one_slot_at_most(void **state) {
 		count(shares, &t, n);
 		for (uint32_t i = 0; i < n; i++)
 			assert_in_range(shares[i], t.size / n, t.size / n + 1);
-		maglev_fini(&t);
+		maglev_fini(&t, NULL);
 	}
 }
 
@@ -114,7 +114,7 @@ static void shares_follow_weights(void **state) {
 
 		assert_in_range(shares[i] + 1, exact, exact + 2);
 	}
-	maglev_fini(&t);
+	maglev_fini(&t, NULL);
 }
 
 static void extreme_weights_are_served(void **state) {
@@ -127,7 +127,7 @@ static void extreme_weights_are_served(void **state) {
 	count(shares, &t, 3);
 	assert_in_range(shares[0], t.size / 2 - 1, t.size / 2 + 1);
 	assert_in_range(shares[1], t.size / 2 - 1, t.size / 2 + 1);
-	maglev_fini(&t);
+	maglev_fini(&t, NULL);
 }
 
 // Slots of the others that change when one of n goes, in parts of 10,000 of their slots.
@@ -147,8 +147,8 @@ static uint32_t disruption(uint32_t n, uint32_t gone) {
 		others += was != gone;
 		moved += was != gone && is != was;
 	}
-	maglev_fini(&before);
-	maglev_fini(&after);
+	maglev_fini(&before, NULL);
+	maglev_fini(&after, NULL);
 	return (uint32_t)((uint64_t)moved * 10000 / others);
 }
 
@@ -199,8 +199,8 @@ static void order_of_backends_does_not_matter(void **state) {
 
 		assert_true(ip_addr_eq(&x->addr, &y->addr) && x->port == y->port);
 	}
-	maglev_fini(&t);
-	maglev_fini(&u);
+	maglev_fini(&t, NULL);
+	maglev_fini(&u, NULL);
 }
 
 static void twins_and_too_many_are_refused(void **state) {
@@ -208,13 +208,13 @@ static void twins_and_too_many_are_refused(void **state) {
 
 	equal_backends(3, 0x0a000001);
 	b[2] = b[0];
-	assert_int_equal(maglev_build(&t, b, 3), -EEXIST);
-	assert_int_equal(maglev_build(&t, b, MAGLEV_MAX_BACKENDS + 1), -E2BIG);
+	assert_int_equal(maglev_build(&t, NULL, b, 3), -EEXIST);
+	assert_int_equal(maglev_build(&t, NULL, b, MAGLEV_MAX_BACKENDS + 1), -E2BIG);
 	assert_int_equal(t.size, 77);
 	b[2].port++;
 	build(&t, 3);
-	maglev_fini(&t);
-	maglev_fini(&t);
+	maglev_fini(&t, NULL);
+	maglev_fini(&t, NULL);
 }
 
 static uint64_t fnv1a(const struct maglev_table *t) {
@@ -244,7 +244,7 @@ static void tables_are_those_of_earlier_versions(void **state) {
 		b[5].addr = ip_addr_from_v6("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x05");
 		build(&t, cases[c].n);
 		assert_int_equal(fnv1a(&t), cases[c].hash);
-		maglev_fini(&t);
+		maglev_fini(&t, NULL);
 	}
 }
 
