@@ -2,12 +2,6 @@
 // Stage classify: which way a packet goes, by what it is addressed to and then by who sent it.
 #include "dataplane/stages.h"
 
-bool is_own_address(const struct tables *t, uint8_t family, const uint32_t addr[4]) {
-	struct local_ref local;
-
-	return tuple_find(t->local_map, family, addr, 0, 0, &local);
-}
-
 static bool is_denied(const struct tables *t, const struct packet *k) {
 	const struct service *s = t->services[k->frontend.service];
 	uint32_t found;

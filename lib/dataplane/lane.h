@@ -141,7 +141,7 @@ LANE bool find_slot(const struct lane *l, const struct tuple_map *map, const uin
 	return tuple_find6_from(map, (uint32_t)l->hash, a, l->tuple, value);
 }
 
-// Not to a frontend: from an endpoint, perhaps.// Not to a frontend: from an endpoint, perhaps.
+// Not to a frontend: from an endpoint, perhaps.
 LANE void name_endpoint(const struct tables *t, struct lane *l, const uint8_t family) {
 	const uint8_t *src = src_of(l, family);
 	uint64_t tuple = tuple_of(l, src, src_port_of(l, family), family);
@@ -162,6 +162,7 @@ LANE struct flow_new new_of(const struct lane_burst *b, const struct lane *l) {
 
 	if (l->frontend.mode == TABLES_FULLNAT) {
 		n.back = FLOW_BACK_SNAT;
+		n.drawn = l->drawn;
 		set_own_ports(b->w, b->t, &n);
 	}
 	return n;

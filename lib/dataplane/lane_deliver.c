@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The short way's last pass: flow -> backend -> next hop -> bytes -> transmit buffer.
 #include "dataplane/lane.h"
+#include "flow/flow_create.h"
 
 struct deliver { // what a pass reads for every packet: stores into packets might change it, for all that a compiler knows
 	const struct lane_burst *burst;
@@ -198,7 +199,7 @@ LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
 	if (!is_creatable(d->t, mode, b, family) || !route_in(d, l, b, &hop))
 		return false;
 	n = new_of(d->burst, l);
-	if (flow_create(d->flows, &key, l->hash, &n, d->now, &f) < 0)
+	if (flow_create_in(d->flows, family, &key, l->hash, &n, d->now, &f) < 0)
 		return false;
 	if ((l->p.tcp_flags & PARSE_TCP_SYN) && mode != TABLES_DSR)
 		clamp_mss(d->t, hop.port, family, l4_of(l, family),
@@ -219,14 +220,13 @@ static __attribute__((noinline)) bool deliver_new6(struct deliver *d, struct lan
 	return deliver_new(d, l, 6);
 }
 
-// moves: of the flow table when flows were found; entries stay where they were until it changes. A flow that was not there may have been made
-// by an earlier packet of the burst.
+// moves: of the flow table when flows were found; entries stay where they were until it changes.
 LANE bool deliver(struct deliver *d, struct lane *l, uint32_t moves, const uint8_t family) {
 	struct flow *f = l->flow;
 
 	if (l->way == WAY_ASIDE)
 		return false;
-	if (f == NULL || unlikely(flow_moves(d->flows) != moves)) {
+	if (unlikely(f == NULL ? l->twin : flow_moves(d->flows) != moves)) {
 		struct flow_key k = key_of(l, family);
 
 		f = flow_find_in(d->flows, family, &k, l->hash, d->now);

@@ -151,6 +151,14 @@ void lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t 
 
 // --- flows ---
 
+// What chooses a new flow's backend.
+LANE void fetch_choice(const struct tables *t, const struct lane *l) {
+	if (l->way != WAY_IN)
+		return;
+	rte_prefetch0(&t->frontends[frontend_of(l)]);
+	rte_prefetch0(t->services[l->frontend.service]);
+}
+
 // True when some packets have no flow.
 LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		   const uint8_t family) {
@@ -163,10 +171,12 @@ LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		if (l->way == WAY_ASIDE)
 			continue;
 		l->flow = flow_seek(b->w->flows, family, l->client6, l->want, l->hash, l->flow);
-		if (l->flow != NULL)
+		if (l->flow != NULL) {
 			rte_prefetch0(&backends[l->flow->backend]);
-		else
+		} else {
 			missing = true;
+			fetch_choice(b->t, l);
+		}
 		if (l->way != WAY_IN)
 			rte_prefetch0(&b->t->frontends[frontend_of(l)]);
 	}

@@ -2,15 +2,12 @@
 // The short way of a new flow to its backend, in three short passes over a burst's new flows: each reads what the one before has fetched.
 #include "dataplane/lane.h"
 
-// What no flow vouches for yet: everything that parse_frame() asks, and that no address of ours is the client's.
+// What no flow vouches for yet: that the addresses are hosts', and the client's is none of ours.
 LANE bool is_sound(const struct tables *t, const struct lane *l, const uint8_t family) {
-	uint32_t room = rte_pktmbuf_data_len(l->m) -
-			(uint32_t)(l->ip - rte_pktmbuf_mtod(l->m, uint8_t *));
-	struct parsed p;
+	const struct flow_key k = key_of(l, family);
 
-	return (family == 4 ? parse_plain4(&p, l->ip, room, 0)
-			    : parse_plain6(&p, l->ip, room, 0)) &&
-	       !is_own_address(t, family, p.src);
+	return (family == 4 ? parse_has_hosts4(l->ip) : parse_has_hosts6(l->ip)) &&
+	       !is_own_address(t, family, k.addr);
 }
 
 LANE bool begins_flow(const struct lane *l) {
@@ -31,7 +28,8 @@ LANE bool name_choice(const struct lane_burst *b, struct lane *l, const uint8_t 
 	l->choice = tables_choice(&t->frontends[k.id], k.addr, k.port);
 	if (s->table.size > 0)
 		maglev_prefetch(&s->table, l->choice);
-	flow_prefetch(b->w->flows, family, l->hash, true);
+	rte_prefetch0(s->usable);
+	flow_prefetch_record(b->w->flows, family, l->hash);
 	return true;
 }
 
@@ -42,29 +40,50 @@ LANE void choose(const struct lane_burst *b, struct lane *l) {
 	rte_prefetch0(&b->t->backends[l->backend]);
 }
 
+LANE bool is_fullnat(const struct lane *l) {
+	return l->frontend.mode == TABLES_FULLNAT;
+}
+
+static void draw_all(const struct lane_burst *b, struct lane *const *new, uint16_t n,
+		     uint8_t family) {
+	struct flow_ahead ahead = {.of = {{0}}};
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct lane *l = new[i];
+		struct flow_new f = {.endpoint = b->t->backends[l->backend].endpoint};
+
+		if (!is_fullnat(l))
+			continue;
+		set_own_ports(b->w, b->t, &f);
+		l->drawn = flow_port_draw(b->w->flows, family, &f, &ahead);
+	}
+}
+
 LANE void choose_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		     const uint8_t family) {
 	struct lane *new[BURST];
+	uint8_t seen[256] = {0}; // hashes of new flows, by their lowest byte
 	uint16_t n_new = 0;
+	bool fullnat = false;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (lanes[i].way == WAY_ASIDE || lanes[i].flow != NULL)
-			continue;
-		if (name_choice(b, &lanes[i], family))
-			new[n_new++] = &lanes[i];
-		else
-			lanes[i].way = WAY_ASIDE;
-	}
-	for (uint16_t i = 0; i < n_new; i++)
-		choose(b, new[i]);
-	for (uint16_t i = 0; i < n_new; i++) {
-		struct flow_new f;
+		struct lane *l = &lanes[i];
 
-		if (new[i]->frontend.mode != TABLES_FULLNAT || !has_snat(b->t, family))
+		if (l->way == WAY_ASIDE || l->flow != NULL)
 			continue;
-		f = new_of(b, new[i]);
-		flow_port_prefetch(b->w->flows, family, &f);
+		if (name_choice(b, l, family)) {
+			l->twin = seen[(uint8_t)l->hash]++ != 0;
+			new[n_new++] = l;
+		} else {
+			l->way = WAY_ASIDE;
+		}
 	}
+	for (uint16_t i = 0; i < n_new; i++) {
+		choose(b, new[i]);
+		fullnat |= is_fullnat(new[i]);
+	}
+	if (fullnat && has_snat(b->t, family))
+		draw_all(b, new, n_new, family);
 }
 
 void lane_choose(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {

@@ -80,6 +80,8 @@ struct lane {
 	uint16_t snat_port;
 	struct parse_brief p;
 	uint8_t snat_index, way;
+	bool twin;              // of a new flow: an earlier packet of the burst may have made it
+	struct flow_draw drawn; // of a new flow in fullnat: its SNAT port
 };
 
 #endif

@@ -29,7 +29,10 @@ void burst_finish(struct worker *w, struct packet *pkt, uint16_t n);
 
 void classify_packet(const struct tables *t, struct packet *k);
 // A port's, an SNAT or a virtual address: no client has it. "Land" packets, from a frontend to itself, are among those that say so.
-bool is_own_address(const struct tables *t, uint8_t family, const uint32_t addr[4]);
+static inline bool is_own_address(const struct tables *t, uint8_t family, const uint32_t addr[4]) {
+	return family == 4 ? tuple_has4(t->local_map, addr[0], 0, 0)
+			   : tuple_has6(t->local_map, addr, 0, 0);
+}
 // The worker that must handle it; `self` when it is whoever received it.
 uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self);
 // The flow's backend is still a member of the frontend's service.

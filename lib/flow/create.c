@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new flow: its share of the table, room for it (or who gives way), its entry and its way back.
-#include <assert.h>
 #include <errno.h>
 
-#include "flow/flow_private.h"
+#include "flow/flow_create.h"
 
 // Who gives way first. Values follow enum flow_evicted; STAYS: nobody takes its place.
 static unsigned rank_of(const struct flow *f, bool starts) {
@@ -76,7 +75,7 @@ static struct flow *room(struct flow_table *t, uint8_t family, uint64_t hash, bo
 	struct flow *slot;
 
 	reclaim(t, family, a, now);
-	slot = flow_place_room_first(t, family, hash);
+	slot = flow_slot_free(t, family, a);
 	if (slot != NULL)
 		return slot;
 	reclaim(t, family, flow_bucket_b(t, family, hash), now);
@@ -135,7 +134,7 @@ static int create_reverse(struct flow_table *t, const struct flow_key *k, const 
 		.port = k->port,
 		.backend = k->id,
 	};
-	flow_place(t, slot, &reverse, hash, &is);
+	flow_place(t, k->family, slot, &reverse, hash, is);
 	return 0;
 }
 
@@ -148,38 +147,12 @@ static void undo_reverse(struct flow_table *t, const struct flow_key *k, const s
 	flow_displace(t, k->family, flow_find(t, &reverse, flow_hash(t, &reverse), now));
 }
 
-static struct flow *create_forward(struct flow_table *t, struct flow *slot,
-				   const struct flow_key *k, uint64_t hash,
-				   const struct flow_new *n, uint32_t now) {
-	const struct flow is = {
-		.id = k->id,
-		.kind = FLOW_FORWARD,
-		.state = n->protocol == 6 ? FLOW_TCP_SYN_SENT : FLOW_UDP,
-		.has_reverse = n->back != FLOW_BACK_NONE,
-		.word = k->family == 4 ? k->addr[0] : 0,
-		.port = k->port,
-		.backend = n->backend,
-		.gen = n->gen & ((1u << FLOW_GEN_BITS) - 1),
-		.last = now & FLOW_TIME_MASK,
-	};
-
-	slot = flow_place(t, slot, k, hash, &is);
-	flow_count_add(t, n->backend, 1);
-	flow_stat_add(&t->stats.flows[k->family != 4], 1);
-	flow_stat_add(&t->stats.created, 1);
-	if (flow_state_is_half_open(is.state))
-		flow_stat_add(&t->stats.half_open, 1);
-	return slot;
-}
-
-int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
-		const struct flow_new *n, uint32_t now, struct flow **out) {
+int flow_create_slow(struct flow_table *t, const struct flow_key *k, uint64_t hash,
+		     const struct flow_new *n, uint32_t now, struct flow **out) {
 	struct flow_port port = {.slot = NULL};
 	struct flow *slot;
 	int ret = 0;
 
-	assert(k->kind == FLOW_FORWARD && n->backend < t->max_backends);
-	assert(n->back == FLOW_BACK_NONE || n->endpoint < t->max_endpoints);
 	if (n->protocol == 6)
 		ret = half_open_share(t, k->family, hash, now);
 	if (ret == 0 && n->back == FLOW_BACK_SNAT)
@@ -195,15 +168,15 @@ int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 			undo_reverse(t, k, n, now);
 		return -ENOSPC;
 	}
-	slot = create_forward(t, slot, k, hash, n, now);
-	*flow_record(t, k->family, slot) = (struct flow_record){
-		.snat_port = port.port,
-		.snat_index = port.index & ((1u << FLOW_SNAT_BITS) - 1),
-		.endpoint = n->endpoint & ((1u << FLOW_ID_BITS) - 1),
-		.created = now / FLOW_TICKS & FLOW_TIME_MASK,
-	};
+	flow_put_forward(t, k->family, slot, k, hash, n, &port.is, now);
 	if (port.slot != NULL)
-		snat_take(t, &port, k, n->endpoint);
+		snat_take(t, k->family, &port, k, n->endpoint);
 	*out = slot;
 	return 0;
+}
+
+int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
+		const struct flow_new *n, uint32_t now, struct flow **out) {
+	return k->family == 4 ? flow_create_in(t, 4, k, hash, n, now, out)
+			      : flow_create_in(t, 6, k, hash, n, now, out);
 }

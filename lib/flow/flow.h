@@ -107,9 +107,10 @@ int flow_init(struct flow_table **out, void *memory, const struct flow_config *c
 static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k);
 static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
 				    const struct flow_key *k);
-// Both the bucket and, with record set, its records.
+// The bucket and, with record set, its records; or those alone.
 static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
 				 bool record);
+static inline void flow_prefetch_record(const struct flow_table *t, uint8_t family, uint64_t hash);
 // The live entry, or NULL. An expired one is removed on the way. FLOW_REVERSE: it lives as long as its forward entry, find that as well.
 static inline struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 				     uint32_t now);
@@ -136,6 +137,21 @@ enum flow_back {
 	FLOW_BACK_SNAT,  // fullnat
 };
 
+struct flow_draw {         // the SNAT port whose turn it will be when a flow is made; port 0: none
+	uint64_t hash;     // flow_snat_hash()
+	uint32_t at, next; // where the endpoint's ports stand then, and after it
+	uint16_t port;     // host order
+	uint8_t index;     // of the SNAT address
+};
+
+// What a burst has drawn so far, by endpoint. Zeroed before its first draw.
+#define FLOW_AHEAD 64
+struct flow_ahead {
+	struct flow_ahead_of {
+		uint32_t endpoint, next; // endpoint: its number + 1
+	} of[FLOW_AHEAD];
+};
+
 struct flow_new {
 	uint32_t backend, endpoint;
 	uint8_t gen;
@@ -146,6 +162,8 @@ struct flow_new {
 	// Always the same for an endpoint.
 	const struct flow_ports *ports;
 	uint16_t rss_part;
+	struct flow_draw
+		drawn; // FLOW_BACK_SNAT: flow_port_draw()'s, which saves a search where it is right
 };
 
 // Errors, nothing is then changed but what eviction removed: -ENOSPC no room and none to evict; -EDQUOT the half-open share is used up and neither
@@ -153,8 +171,10 @@ struct flow_new {
 // (FLOW_BACK_SNAT) no free port. The key must not be in the table.
 int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 		const struct flow_new *n, uint32_t now, struct flow **out);
-// Before a burst of flow_create() with FLOW_BACK_SNAT: fetch the bucket of the endpoint's next port. Reads endpoint, ports and rss_part.
-void flow_port_prefetch(const struct flow_table *t, uint8_t family, const struct flow_new *n);
+// Before a burst of flow_create() with FLOW_BACK_SNAT: the port that the endpoint comes to when those drawn before have been taken. Its
+// bucket is then on its way. Reads endpoint, ports and rss_part; changes nothing but *ahead.
+struct flow_draw flow_port_draw(const struct flow_table *t, uint8_t family,
+				const struct flow_new *n, struct flow_ahead *ahead);
 // Remove a forward entry with everything that belongs to it (reverse entry, SNAT port, count).
 void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 

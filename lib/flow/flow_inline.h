@@ -9,16 +9,20 @@
 #include "flow/flow_table.h"
 
 // Always inlined: gcc 12 takes a function that only prefetches for one without effects, and drops calls of it.
+static inline __attribute__((always_inline)) void flow_prefetch_record(const struct flow_table *t,
+								       uint8_t family,
+								       uint64_t hash) {
+	uint64_t n = (uint64_t)flow_bucket_a(t, family, hash) * flow_ways_of(family);
+
+	__builtin_prefetch((struct flow_record *)flow_at(t, t->records_at[family != 4]) + n, 1);
+}
+
 static inline __attribute__((always_inline)) void flow_prefetch(const struct flow_table *t,
 								uint8_t family, uint64_t hash,
 								bool record) {
-	uint32_t bucket = flow_bucket_a(t, family, hash);
-	uint64_t n = (uint64_t)bucket * flow_ways_of(family);
-
-	__builtin_prefetch(flow_slot(t, family, bucket, 0), 1);
+	__builtin_prefetch(flow_slot(t, family, flow_bucket_a(t, family, hash), 0), 1);
 	if (record)
-		__builtin_prefetch((struct flow_record *)flow_at(t, t->records_at[family != 4]) +
-				   n);
+		flow_prefetch_record(t, family, hash);
 }
 
 static inline struct flow_record *flow_record(const struct flow_table *t, uint8_t family,

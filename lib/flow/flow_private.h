@@ -3,7 +3,8 @@
 //
 //     flow.c    the block of memory, removal, sweep, views
 //     place.c   buckets: chains, putting entries in, displacement
-//     create.c  a new flow: shares, eviction, its two entries
+//     flow_create.h  a new flow that finds everything as usual, inline
+//     create.c  every other one: shares, eviction, reverse entries
 //     snat.c    SNAT ports and their table
 #ifndef SLUICE_FLOW_FLOW_PRIVATE_H
 #define SLUICE_FLOW_FLOW_PRIVATE_H
@@ -44,13 +45,10 @@ enum flow_evicted {
 
 // --- place.c ---
 
-// A free slot in bucket A; NULL: none.
-struct flow *flow_place_room_first(struct flow_table *t, uint8_t family, uint64_t hash);
 // A free slot in either bucket, others moved for it if need be; NULL: none within the bound.
 struct flow *flow_place_room(struct flow_table *t, uint8_t family, uint64_t hash);
-// Put an entry into a free slot; *is has the whole key but IPv6's address. Returns the slot.
-struct flow *flow_place(struct flow_table *t, struct flow *slot, const struct flow_key *k,
-			uint64_t hash, const struct flow *is);
+// Bucket A's chain: n more of its entries (1 or -1) live in their bucket B.
+void flow_place_count(struct flow_table *t, uint8_t family, uint32_t bucket, int n);
 // Take one entry out, and its record.
 void flow_displace(struct flow_table *t, uint8_t family, struct flow *f);
 // An entry that lives in its second bucket goes back to its first where that has room.
@@ -66,17 +64,15 @@ void flow_evict(struct flow_table *t, uint8_t family, struct flow *f, enum flow_
 
 struct flow_port { // a SNAT port found free, and where its entry will be
 	struct snat *slot;
-	uint64_t hash;
-	uint16_t port;
-	uint8_t index;
+	struct flow_draw is;
 };
 
 void snat_init(struct flow_table *t);
 // Errors: -EADDRNOTAVAIL.
 int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *n, uint32_t now,
 		 struct flow_port *out);
-void snat_take(struct flow_table *t, const struct flow_port *p, const struct flow_key *k,
-	       uint32_t endpoint);
+void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
+	       const struct flow_key *k, uint32_t endpoint);
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now);
 // Clear what has rested in the next n buckets.
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n);

@@ -157,11 +157,37 @@ static inline uint32_t flow_chain(const struct flow_table *t, uint8_t family, ui
 	return chain;
 }
 
+// A free slot of a bucket, NULL: none. Without a branch for each: which one it is is random.
+static inline struct flow *flow_slot_free(const struct flow_table *t, uint8_t family,
+					  uint32_t bucket) {
+	unsigned free = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		free |= (unsigned)(flow_slot(t, family, bucket, i)->state == FLOW_FREE) << i;
+	return free == 0 ? NULL : flow_slot(t, family, bucket, (unsigned)__builtin_ctz(free));
+}
+
 static inline struct snat *snat_slot(const struct flow_table *t, uint8_t family, uint32_t bucket,
 				     unsigned i) {
 	char *line = (char *)flow_at(t, t->snats_at[family != 4]) + (uint64_t)bucket * FLOW_LINE;
 
 	return family == 4 ? (struct snat *)line + i : &((struct snat6 *)line + i)->snat;
+}
+
+static inline struct snat_cursor *snat_cursor_of(const struct flow_table *t, uint32_t endpoint) {
+	return (struct snat_cursor *)flow_at(t, t->cursors_at) + endpoint;
+}
+
+// Where it stands.
+static inline uint32_t snat_cursor_word(const struct snat_cursor *c) {
+	uint32_t word;
+
+	memcpy(&word, c, sizeof(word));
+	return word;
+}
+
+static inline void snat_set_cursor(struct flow_table *t, uint32_t endpoint, uint32_t word) {
+	memcpy(snat_cursor_of(t, endpoint), &word, sizeof(word));
 }
 
 static inline uint32_t *snat_addr6(const struct snat *s) {
@@ -174,6 +200,16 @@ static inline uint32_t snat_bucket_a(const struct flow_table *t, uint8_t family,
 
 static inline uint32_t snat_bucket_b(const struct flow_table *t, uint8_t family, uint64_t hash) {
 	return flow_scale_b(hash, t->snat_buckets[family != 4]);
+}
+
+// As flow_slot_free().
+static inline struct snat *snat_slot_free(const struct flow_table *t, uint8_t family,
+					  uint32_t bucket) {
+	unsigned free = 0;
+
+	for (unsigned i = 0; i < flow_ways_of(family); i++)
+		free |= (unsigned)(snat_slot(t, family, bucket, i)->state == SNAT_FREE) << i;
+	return free == 0 ? NULL : snat_slot(t, family, bucket, (unsigned)__builtin_ctz(free));
 }
 
 static inline uint32_t snat_chain(const struct flow_table *t, uint8_t family, uint32_t bucket) {

@@ -31,21 +31,11 @@ static void chain_set(struct flow_table *t, uint8_t family, uint32_t bucket, uin
 		flow_slot(t, family, bucket, i)->chain = (chain >> (4 * i)) & 15;
 }
 
-static void chain_add(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
+void flow_place_count(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
 	uint32_t chain = flow_chain(t, family, bucket);
 
 	if (chain < flow_chain_max(family))
 		chain_set(t, family, bucket, chain + (uint32_t)n);
-}
-
-static struct flow *slot_free(const struct flow_table *t, uint8_t family, uint32_t bucket) {
-	for (unsigned i = 0; i < flow_ways_of(family); i++) {
-		struct flow *f = flow_slot(t, family, bucket, i);
-
-		if (f->state == FLOW_FREE)
-			return f;
-	}
-	return NULL;
 }
 
 static void slot_clear(struct flow_table *t, uint8_t family, struct flow *f) {
@@ -73,13 +63,13 @@ static void move(struct flow_table *t, uint8_t family, struct flow *from, struct
 		memcpy(flow_addr6(to), flow_addr6(from),
 		       sizeof(struct flow6) - sizeof(struct flow));
 	slot_clear(t, family, from);
-	chain_add(t, family, a, flow_bucket_of(t, family, to) == a ? -1 : 1);
+	flow_place_count(t, family, a, flow_bucket_of(t, family, to) == a ? -1 : 1);
 	t->moves++;
 }
 
 void flow_place_home(struct flow_table *t, uint8_t family, struct flow *f) {
 	uint32_t a = flow_bucket_a(t, family, hash_of(t, family, f));
-	struct flow *slot = a == flow_bucket_of(t, family, f) ? NULL : slot_free(t, family, a);
+	struct flow *slot = a == flow_bucket_of(t, family, f) ? NULL : flow_slot_free(t, family, a);
 
 	if (slot != NULL)
 		move(t, family, f, slot);
@@ -135,7 +125,7 @@ static struct flow *search(struct flow_table *t, uint8_t family, uint32_t a, uin
 	nodes[0] = (struct node){.bucket = a, .parent = -1, .price = 0};
 	nodes[1] = (struct node){.bucket = b, .parent = -1, .price = 1};
 	for (int at = 0; at < n; at++) {
-		if (slot_free(t, family, nodes[at].bucket) == NULL)
+		if (flow_slot_free(t, family, nodes[at].bucket) == NULL)
 			n = expand(t, family, nodes, at, n, bound);
 		else if (best < 0 || nodes[at].price < nodes[best].price)
 			best = at;
@@ -144,30 +134,11 @@ static struct flow *search(struct flow_table *t, uint8_t family, uint32_t a, uin
 	}
 	if (best < 0)
 		return NULL;
-	return unwind(t, family, nodes, best, slot_free(t, family, nodes[best].bucket));
-}
-
-struct flow *flow_place_room_first(struct flow_table *t, uint8_t family, uint64_t hash) {
-	return slot_free(t, family, flow_bucket_a(t, family, hash));
+	return unwind(t, family, nodes, best, flow_slot_free(t, family, nodes[best].bucket));
 }
 
 struct flow *flow_place_room(struct flow_table *t, uint8_t family, uint64_t hash) {
 	return search(t, family, flow_bucket_a(t, family, hash), flow_bucket_b(t, family, hash));
-}
-
-struct flow *flow_place(struct flow_table *t, struct flow *slot, const struct flow_key *k,
-			uint64_t hash, const struct flow *is) {
-	uint32_t a = flow_bucket_a(t, k->family, hash);
-	unsigned chain = slot->chain;
-
-	*slot = *is;
-	slot->chain = chain & 15;
-	if (k->family != 4)
-		memcpy(flow_addr6(slot), k->addr, sizeof(k->addr));
-	if (flow_bucket_of(t, k->family, slot) != a)
-		chain_add(t, k->family, a, 1);
-	t->used[k->family != 4]++;
-	return slot;
 }
 
 void flow_displace(struct flow_table *t, uint8_t family, struct flow *f) {
@@ -176,7 +147,7 @@ void flow_displace(struct flow_table *t, uint8_t family, struct flow *f) {
 
 	slot_clear(t, family, f);
 	if (away)
-		chain_add(t, family, a, -1);
+		flow_place_count(t, family, a, -1);
 	t->used[family != 4]--;
 	t->moves++;
 }

@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "flow/flow_private.h"
+#include "flow/flow_create.h"
 #include "flow/ports.h"
 
 // Candidates looked at. With 1 port of 100 free, one search of 29,000 misses all of them; with 1 of 4 free, none ever will.
@@ -31,17 +31,13 @@ struct candidate {
 	struct snat_cursor at;
 };
 
-static struct snat_cursor *cursor_of(const struct flow_table *t, uint32_t endpoint) {
-	return (struct snat_cursor *)flow_at(t, t->cursors_at) + endpoint;
-}
-
 // Endpoints begin at different ports, others at each start: a backend then rarely sees one that it has in TIME_WAIT.
 void snat_init(struct flow_table *t) {
 	t->port_stride = flow_ports_stride(t->n_ports);
 	for (uint32_t i = 0; i < t->max_endpoints; i++) {
 		uint32_t random = (uint32_t)flow_mix(t->key[0] ^ i, t->key[1]);
 
-		cursor_of(t, i)->step = flow_scale(random, t->n_ports) & 0xffff;
+		snat_cursor_of(t, i)->step = flow_scale(random, t->n_ports) & 0xffff;
 	}
 }
 
@@ -138,17 +134,16 @@ static bool is_in(const struct flow_table *t, uint8_t family, const struct snat 
 	return ((uintptr_t)s & ~(uintptr_t)(FLOW_LINE - 1)) == line;
 }
 
-// Clear an entry that rests, or a free one.
+// Clear an entry that rests.
 static void clear(struct flow_table *t, uint8_t family, struct snat *s) {
 	uint32_t a = snat_bucket_a(t, family,
 				   flow_snat_hash(t, family, s->endpoint, s->index,
 						  (uint16_t)s->port));
-	bool away = s->state != SNAT_FREE && !is_in(t, family, s, a);
 
 	*s = (struct snat){.chain = s->chain};
 	if (family != 4)
 		memset(snat_addr6(s), 0, sizeof(struct snat6) - sizeof(struct snat));
-	if (away)
+	if (!is_in(t, family, s, a))
 		chain_add(t, family, a, -1);
 }
 
@@ -178,12 +173,12 @@ static struct snat *spare_in(const struct flow_table *t, uint8_t family, uint32_
 
 static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t endpoint,
 			    struct flow_port *p, uint32_t now) {
-	uint32_t a = snat_bucket_a(t, family, p->hash);
+	uint32_t a = snat_bucket_a(t, family, p->is.hash);
 	struct snat *own, *other;
 
-	if (p->port < FLOW_FIRST_PORT)
+	if (p->is.port < FLOW_FIRST_PORT)
 		return TAKEN;
-	own = snat_find(t, family, p->hash, endpoint, p->index, p->port);
+	own = snat_find(t, family, p->is.hash, endpoint, p->is.index, p->is.port);
 	if (own != NULL) {
 		p->slot = own;
 		return own->state == SNAT_USED ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
@@ -191,7 +186,7 @@ static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t
 	p->slot = spare_in(t, family, a, now);
 	if (p->slot != NULL && is_vacant(p->slot, now))
 		return GOOD;
-	other = spare_in(t, family, snat_bucket_b(t, family, p->hash), now);
+	other = spare_in(t, family, snat_bucket_b(t, family, p->is.hash), now);
 	if (other != NULL && (p->slot == NULL || is_vacant(other, now)))
 		p->slot = other;
 	return p->slot != NULL ? AWAY : TAKEN;
@@ -204,22 +199,40 @@ static void name_group(const struct space *s, uint32_t endpoint, struct snat_cur
 		uint16_t port = port_at(s, *at);
 
 		c[i].at = *at;
-		c[i].port = (struct flow_port){
+		c[i].port.is = (struct flow_draw){
 			.hash = flow_snat_hash(s->t, s->family, endpoint, at->index, port),
 			.port = port,
 			.index = at->index,
 		};
-		flow_snat_prefetch(s->t, s->family, c[i].port.hash);
+		flow_snat_prefetch(s->t, s->family, c[i].port.is.hash);
 		*at = step_next(s, *at, leap);
 	}
 }
 
-void flow_port_prefetch(const struct flow_table *t, uint8_t family, const struct flow_new *n) {
-	struct space space = space_of(t, family, n);
-	struct snat_cursor at = start_of(&space, cursor_of(t, n->endpoint));
-	uint16_t port = port_at(&space, at);
+static struct snat_cursor cursor_at(uint32_t word) {
+	struct snat_cursor at = {.used = 0};
 
-	flow_snat_prefetch(t, family, flow_snat_hash(t, family, n->endpoint, at.index, port));
+	memcpy(&at, &word, sizeof(word));
+	return at;
+}
+
+struct flow_draw flow_port_draw(const struct flow_table *t, uint8_t family,
+				const struct flow_new *n, struct flow_ahead *ahead) {
+	const struct space space = space_of(t, family, n);
+	struct flow_ahead_of *last = &ahead->of[n->endpoint % FLOW_AHEAD];
+	bool first = last->endpoint != n->endpoint + 1;
+	uint32_t word = first ? snat_cursor_word(snat_cursor_of(t, n->endpoint)) : last->next;
+	struct snat_cursor cursor = cursor_at(word), at = start_of(&space, &cursor),
+			   next = step_next(&space, at, false);
+	struct flow_draw d = {.at = word,
+			      .next = snat_cursor_word(&next),
+			      .port = port_at(&space, at),
+			      .index = at.index};
+
+	d.hash = flow_snat_hash(t, family, n->endpoint, d.index, d.port);
+	flow_snat_prefetch(t, family, d.hash);
+	*last = (struct flow_ahead_of){n->endpoint + 1, d.next};
+	return d;
 }
 
 struct search {
@@ -248,7 +261,8 @@ static bool judge_group(const struct space *space, uint32_t endpoint, struct can
 int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *new, uint32_t now,
 		 struct flow_port *out) {
 	const struct space space = space_of(t, family, new);
-	struct snat_cursor *cursor = cursor_of(t, new->endpoint), at = start_of(&space, cursor);
+	struct snat_cursor *cursor = snat_cursor_of(t, new->endpoint),
+			   at = start_of(&space, cursor);
 	uint32_t total = space.n * space.n_snat;
 	uint32_t bound = total < PROBES ? total : PROBES;
 	struct search s = {.is = TAKEN};
@@ -276,28 +290,15 @@ int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *ne
 	return 0;
 }
 
-void snat_take(struct flow_table *t, const struct flow_port *p, const struct flow_key *k,
-	       uint32_t endpoint) {
-	uint32_t a = snat_bucket_a(t, k->family, p->hash);
-	unsigned chain;
+void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
+	       const struct flow_key *k, uint32_t endpoint) {
+	uint32_t a = snat_bucket_a(t, family, p->is.hash);
 
-	clear(t, k->family, p->slot);
-	chain = p->slot->chain;
-	*p->slot = (struct snat){
-		.endpoint = endpoint,
-		.index = p->index,
-		.port = p->port,
-		.state = SNAT_USED,
-		.client_port = k->port,
-		.chain = chain & 15,
-		.word = k->family == 4 ? k->addr[0] : 0,
-		.frontend = k->id,
-	};
-	if (k->family != 4)
-		memcpy(snat_addr6(p->slot), k->addr, sizeof(k->addr));
-	if (!is_in(t, k->family, p->slot, a))
-		chain_add(t, k->family, a, 1);
-	cursor_of(t, endpoint)->used++;
+	if (p->slot->state != SNAT_FREE)
+		clear(t, family, p->slot);
+	snat_put(t, family, p->slot, &p->is, k, endpoint);
+	if (!is_in(t, family, p->slot, a))
+		chain_add(t, family, a, 1);
 }
 
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now) {
@@ -308,7 +309,7 @@ void snat_release(struct flow_table *t, uint8_t family, const struct flow_record
 	assert(s != NULL && s->state == SNAT_USED);
 	s->state = SNAT_RESTING;
 	s->word = now;
-	cursor_of(t, r->endpoint)->used--;
+	snat_cursor_of(t, r->endpoint)->used--;
 }
 
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) {

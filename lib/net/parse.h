@@ -321,6 +321,21 @@ static inline bool parse_brief6(struct parse_brief *out, const uint8_t *ip, uint
 	       (out->protocol == IPPROTO_TCP || parse_load16(ip + PARSE_IPV6_LEN + 6) != 0);
 }
 
+// And what the first packet of a flow is asked beside it. With both, parse_plain4() and parse_plain6() hold.
+static inline bool parse_has_ports(const uint8_t *l4) {
+	return parse_load16(l4) != 0 && parse_load16(l4 + 2) != 0;
+}
+
+static inline bool parse_has_hosts4(const uint8_t *ip) {
+	return !parse_is_martian4(ip[12]) && !parse_is_martian4(ip[16]) &&
+	       parse_has_ports(ip + PARSE_IPV4_LEN);
+}
+
+static inline bool parse_has_hosts6(const uint8_t *ip) {
+	return (uint8_t)(ip[8] + 1) > 1 && (uint8_t)(ip[24] + 1) > 1 &&
+	       parse_has_ports(ip + PARSE_IPV6_LEN);
+}
+
 static inline enum reason parse_frame(struct parsed *out, const uint8_t *frame, uint32_t len) {
 	uint16_t ethertype;
 

@@ -65,7 +65,7 @@ struct frontend { // by id; for rewriting on the way back, choice, and people
 	struct frontend_ref ref;
 	uint64_t salt
 		[2]; // of the choice: hash of hashSeed and this frontend's (address, port, protocol)
-};
+} __attribute__((aligned(64)));
 
 // The value of the endpoint map.
 struct endpoint_ref {

@@ -122,6 +122,23 @@ static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start,
 	return false;
 }
 
+// For keys that are seldom in the map.
+static inline bool tuple_has4(const struct tuple_map *m, uint32_t addr, uint16_t port,
+			      uint8_t protocol) {
+	uint64_t key = tuple_key4(addr, port, protocol), hash = tuple_hash4(m, key), value;
+
+	return tuple_maybe4(m, hash) && tuple_find4_from(m, tuple_start4(m, hash), key, &value);
+}
+
+static inline bool tuple_has6(const struct tuple_map *m, const uint32_t addr[4], uint16_t port,
+			      uint8_t protocol) {
+	uint64_t a[2], key = tuple_key4(0, port, protocol), hash, value;
+
+	memcpy(a, addr, sizeof(a));
+	hash = tuple_hash6(m, a, key);
+	return tuple_maybe6(m, hash) && tuple_find6_from(m, tuple_start6(m, hash), a, key, &value);
+}
+
 static inline void tuple_prefetch4(const struct tuple_map *m, uint32_t addr, uint16_t port,
 				   uint8_t protocol) {
 	uint64_t hash = tuple_hash4(m, tuple_key4(addr, port, protocol));

@@ -174,12 +174,13 @@ static void check_drawn(const struct bed *b, uint8_t family) {
 		n = new_flow(b, family, &p);
 		for (uint32_t i = 0; i < 1000; i++) {
 			const struct flow_key k = fixture_key(family, i, 1);
+			struct flow_ahead ahead = {.of = {{0}}};
 			const struct flow_record *r;
 			struct flow_origin o;
 			struct flow *f;
 			uint64_t hash;
 
-			flow_port_prefetch(t, family, &n);
+			n.drawn = flow_port_draw(t, family, &n, &ahead);
 			assert_int_equal(fixture_create(t, &k, &n, 0, &f), 0);
 			r = flow_record(t, family, f);
 			assert_in_range(r->snat_port, FLOW_FIRST_PORT, 65535);

@@ -19,9 +19,12 @@ static struct flow_table *table(uint32_t capacity, uint8_t n_snat) {
 // Client n of a family talks to endpoint 5.
 static int add(struct flow_table *t, uint8_t family, uint32_t n, uint32_t now, struct flow **f) {
 	const struct flow_key k = fixture_key(family, n, 1);
+	struct flow_ahead ahead = {.of = {{0}}};
+	struct flow_new new = fullnat;
 
-	flow_port_prefetch(t, family, &fullnat); // a hint only
-	return fixture_create(t, &k, &fullnat, now, f);
+	if (n % 2 == 0) // with or without, ports come in the same turn
+		new.drawn = flow_port_draw(t, family, &new, &ahead);
+	return fixture_create(t, &k, &new, now, f);
 }
 
 static void end(struct flow_table *t, uint8_t family, uint32_t n, uint32_t now) {
