@@ -308,7 +308,7 @@ static void add_endpoint(struct limit *l, uint32_t i) {
 }
 
 static int create(struct limit *l, const struct options *o, uint32_t capacity, struct error *err) {
-	uint64_t entries = (uint64_t)capacity * (o->new_share > 0 ? 1 : 2);
+	uint64_t entries = (uint64_t)capacity * (o->new_share >= 1 ? 1 : 2);
 
 	l->family = o->family;
 	l->now = 1;

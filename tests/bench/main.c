@@ -17,12 +17,12 @@ static const struct {
 };
 
 uint32_t bench_capacity(const struct options *o) {
-	uint32_t flows = o->flows;
+	uint32_t flows = o->new_share > 0 ? 2 * o->flows : o->flows; // new flows fill half of it
 
 	if (o->full)
-		return flows;
-	if (o->new_share > 0) // new flows fill half of it
-		return 2 * flows < 4096 ? 4096 : 2 * flows;
+		return o->flows;
+	if (o->new_share >= 1)
+		return flows < 4096 ? 4096 : flows;
 	return flows < BENCH_CAPACITY ? BENCH_CAPACITY : flows;
 }
 

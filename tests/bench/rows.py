@@ -155,9 +155,10 @@ def quick():
 
 def table_mib(row):
     """Memory of the flow table: of both families, as an appliance has it."""
+    flows = 2 * row.flows if row.new_share else row.flows
+    capacity = row.flows if row.table == "full" else flows if row.new_share == 1 else max(CAPACITY, flows)
     if row.kind == "limit":
-        return 2 * (row.flows if row.new_share else max(CAPACITY, row.flows)) * (16 if row.family == 4 else 64) >> 20
-    capacity = row.flows if row.table == "full" else 2 * row.flows if row.new_share else max(CAPACITY, row.flows)
+        return (1 if row.new_share == 1 else 2) * capacity * (16 if row.family == 4 else 64) >> 20
     return capacity * (154 if row.mode == "fullnat" else 79) >> 20
 
 
