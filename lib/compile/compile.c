@@ -10,7 +10,8 @@
 
 #include "compile/state.h"
 
-#define REST_MARGIN 60 // seconds beyond the longest timeout
+#define REST_MARGIN                                                                                \
+	60 // seconds beyond the longest timeout and what a flow may outlive it (decision 0008)
 
 static uint64_t rest_of(const struct site_timeouts *t) {
 	const uint32_t all[] = {t->tcp_syn_sent,  t->tcp_established, t->tcp_fin_wait,
@@ -20,7 +21,7 @@ static uint64_t rest_of(const struct site_timeouts *t) {
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		longest = all[i] > longest ? all[i] : longest;
-	return (uint64_t)longest + REST_MARGIN;
+	return (uint64_t)longest + longest / 240 + REST_MARGIN;
 }
 
 // Whole pages of zeros, which take memory only once they are touched.

@@ -171,6 +171,8 @@ void side_settle(struct compile *c, struct side *s) {
 			state |= BACKEND_USABLE;
 		if (state != m->state)
 			side_change(c, s);
+		if (m->state & ~state & BACKEND_LIVE)
+			point_lose(c, m);
 		m->state = state;
 	}
 }

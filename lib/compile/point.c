@@ -90,9 +90,14 @@ struct point *point_join(struct compile *c, const struct place *place, struct me
 	return p;
 }
 
+void point_lose(struct compile *c, struct member *m) {
+	m->point->losses++;
+	touch(c, m->point);
+}
+
 void point_leave(struct compile *c, struct member *m) {
 	DL_DELETE(m->point->members, m);
-	touch(c, m->point);
+	point_lose(c, m);
 }
 
 // Its frontend stays the same as long as that one leads here: flows made while it was the only one have no reverse entry. Else the oldest.
@@ -135,6 +140,7 @@ static void settle(struct compile *c, struct point *p) {
 
 	memset(&ref, 0, sizeof(ref)); // compared as bytes below
 	ref.id = p->id;
+	ref.gen = (1 + p->losses % 7) & 7;
 	set_way_back(c, p, &ref);
 	for (const struct member *m = p->members; m != NULL; m = m->next) {
 		ref.fullnat |= m->side->mode == TABLES_FULLNAT;

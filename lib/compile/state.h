@@ -58,6 +58,7 @@ struct point { // an endpoint; without members it rests, and one that comes back
 	uint32_t id;
 	struct member *members;
 	uint64_t oldest; // age of the front that ref names; 0: none
+	uint32_t losses; // of backends here
 	struct endpoint_ref ref;
 	uint32_t back; // its place in the entries of the endpoint map; BACK_NONE: it has none
 	bool touched;
@@ -240,6 +241,8 @@ void front_write(struct compile *c, const struct front *f); // its slot, while w
 struct point *point_join(struct compile *c, const struct place *place, struct member *m,
 			 int *error);
 void point_leave(struct compile *c, struct member *m);
+// A member's backend keeps its flows no longer.
+void point_lose(struct compile *c, struct member *m);
 void points_touch(struct compile *c, const struct side *s);
 void points_touch_all(struct compile *c);
 void points_settle(struct compile *c); // refs of those touched

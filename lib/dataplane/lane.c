@@ -3,7 +3,8 @@
 //
 //     read      frame -> addresses, ports; the frontend map's slot is on its way, or the endpoint map's where there is no such frontend
 //     name      frontend -> hash; the flow's bucket is on its way
-//     answers   endpoint -> hash of the flow's key (dnat), or of the snat entry, which names the key (fullnat); only where there are some
+//     answers   endpoint -> hash of the flow's key (dnat), or of the snat entry, which names the key and may vouch for the flow, which is then
+//               let alone (fullnat); only where there are some
 //     find      the flow; its backend is on its way
 //     choose    for new flows: slot of the look-up table -> backend -> SNAT port; only where there are some
 //     deliver   backend -> next hop -> bytes -> transmit buffer

@@ -90,6 +90,10 @@ LANE uint32_t frontend_of(const struct lane *l) {
 	return (uint32_t)l->want.a & ((1u << FLOW_ID_BITS) - 1);
 }
 
+LANE bool is_flow_sought(const struct lane *l) {
+	return l->way != WAY_ASIDE && l->way != WAY_VOUCHED;
+}
+
 LANE struct flow_key key_of(const struct lane *l, const uint8_t family) {
 	struct flow_key k = {.id = frontend_of(l),
 			     .port = (uint16_t)l->want.b,

@@ -12,6 +12,8 @@ struct deliver { // what a pass reads for every packet: stores into packets migh
 	const struct neighbor_table *neighbors;
 	struct flow_table *flows;
 	uint32_t now;
+	uint32_t
+		moves; // of the flow table when flows were found; entries stay where they were until it changes
 	uint32_t near; // where the last route was found
 	bool traced;
 };
@@ -66,16 +68,18 @@ LANE void rewrite(struct lane *l, const uint8_t family, const struct rewrite_end
 }
 
 LANE void rewrite_in(const struct deliver *d, struct lane *l, const struct backend *b,
-		     const struct flow_record *r, const uint8_t family) {
+		     const struct flow *f, const uint8_t family) {
 	struct rewrite_end dst = lane_end(b->addr, b->port, family), src;
 	const struct ip_addr *snat;
+	struct flow_port_at at;
 
 	if (l->frontend.mode == TABLES_DNAT) {
 		rewrite(l, family, NULL, &dst);
 		return;
 	}
-	snat = family == 4 ? &d->t->snat4[r->snat_index] : &d->t->snat6[r->snat_index];
-	src = lane_end(snat->b, rte_cpu_to_be_16((uint16_t)r->snat_port), family);
+	at = flow_port_of(d->flows, family, f);
+	snat = family == 4 ? &d->t->snat4[at.index] : &d->t->snat6[at.index];
+	src = lane_end(snat->b, rte_cpu_to_be_16(at.port), family);
 	rewrite(l, family, &src, &dst);
 }
 
@@ -126,10 +130,10 @@ LANE enum flow_ways ways_of_mode(uint8_t mode) {
 }
 
 LANE void touch(const struct deliver *d, const struct lane *l, struct flow *f, uint8_t mode,
-		const bool back) {
+		const bool back, const uint8_t family) {
 	flow_note(f, d->now);
 	if (unlikely(!flow_is_settled(f, back, l->p.tcp_flags)))
-		flow_advance(d->flows, f, ways_of_mode(mode), back, l->p.tcp_flags);
+		flow_advance(d->flows, family, f, ways_of_mode(mode), back, l->p.tcp_flags);
 }
 
 static void tell(const struct deliver *d, uint64_t trace, uint8_t reason, uint32_t service,
@@ -152,9 +156,9 @@ LANE bool deliver_known_in(struct deliver *d, struct lane *l, struct flow *f,
 
 	if (!backend_serves(b, (uint8_t)f->gen, l->frontend.service) || !route_in(d, l, b, &hop))
 		return false;
-	touch(d, l, f, (uint8_t)l->frontend.mode, false);
+	touch(d, l, f, (uint8_t)l->frontend.mode, false, family);
 	if (l->frontend.mode != TABLES_DSR)
-		rewrite_in(d, l, b, flow_record(d->flows, family, f), family);
+		rewrite_in(d, l, b, f, family);
 	send_off(d, l, &hop, family);
 	if (d->traced)
 		tell(d, trace, REASON_TRACKED, l->frontend.service, (uint32_t)f->backend);
@@ -171,11 +175,27 @@ LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
 	if (!backend_serves(b, (uint8_t)f->gen, front->ref.service) || b->endpoint != l->endpoint ||
 	    !route_back(d, l, &hop, family))
 		return false;
-	touch(d, l, f, (uint8_t)front->ref.mode, true);
+	touch(d, l, f, (uint8_t)front->ref.mode, true, family);
+	if (l->way == WAY_BACK_SNAT && flow_moves(d->flows) == d->moves)
+		flow_snat_vouch(d->flows, l->snat, f, l->endpoint_gen, d->now);
 	rewrite_back(l, front, family);
 	send_off(d, l, &hop, family);
 	if (d->traced)
 		tell(d, trace, REASON_REVERSE, front->ref.service, (uint32_t)f->backend);
+	return true;
+}
+
+// An answer of fullnat whose flow need not be looked at.
+LANE bool deliver_vouched(struct deliver *d, struct lane *l, const uint8_t family) {
+	const struct frontend *front = &d->t->frontends[frontend_of(l)];
+	struct hop hop;
+
+	if (flow_moves(d->flows) != d->moves || front->ref.service == TABLES_NO_ID ||
+	    !route_back(d, l, &hop, family))
+		return false;
+	flow_snat_note(d->flows, l->snat, d->now);
+	rewrite_back(l, front, family);
+	send_off(d, l, &hop, family);
 	return true;
 }
 
@@ -205,7 +225,7 @@ LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
 		clamp_mss(d->t, hop.port, family, l4_of(l, family),
 			  (uint16_t)(l->p.l3_len - l3_size(family)));
 	if (mode != TABLES_DSR)
-		rewrite_in(d, l, b, flow_record(d->flows, family, f), family);
+		rewrite_in(d, l, b, f, family);
 	send_off(d, l, &hop, family);
 	if (d->traced)
 		tell(d, trace, REASON_NEW, l->frontend.service, l->backend);
@@ -220,13 +240,14 @@ static __attribute__((noinline)) bool deliver_new6(struct deliver *d, struct lan
 	return deliver_new(d, l, 6);
 }
 
-// moves: of the flow table when flows were found; entries stay where they were until it changes.
-LANE bool deliver(struct deliver *d, struct lane *l, uint32_t moves, const uint8_t family) {
+LANE bool deliver(struct deliver *d, struct lane *l, const uint8_t family) {
 	struct flow *f = l->flow;
 
+	if (l->way == WAY_VOUCHED)
+		return deliver_vouched(d, l, family);
 	if (l->way == WAY_ASIDE)
 		return false;
-	if (unlikely(f == NULL ? l->twin : flow_moves(d->flows) != moves)) {
+	if (unlikely(f == NULL ? l->twin : flow_moves(d->flows) != d->moves)) {
 		struct flow_key k = key_of(l, family);
 
 		f = flow_find_in(d->flows, family, &k, l->hash, d->now);
@@ -250,11 +271,11 @@ LANE uint16_t deliver_all(const struct lane_burst *b, struct lane *lanes, uint16
 			    .neighbors = w->dp->neighbors,
 			    .flows = w->flows,
 			    .now = w->now,
+			    .moves = flow_moves(w->flows),
 			    .traced = w->dp->trace != NULL};
-	uint32_t moves = flow_moves(w->flows);
 
 	for (uint16_t i = 0; i < n; i++)
-		if (!deliver(&d, &lanes[i], moves, family))
+		if (!deliver(&d, &lanes[i], family))
 			rest[n_rest++] = lanes[i].m;
 	return n_rest;
 }

@@ -2,10 +2,10 @@
 // The short way from addresses to flows: frontends, endpoints, and the flow's bucket.
 #include "dataplane/lane.h"
 
-LANE void name_flow(const struct worker *w, struct lane *l, bool record, const uint8_t family) {
+LANE void name_flow(const struct worker *w, struct lane *l, bool port, const uint8_t family) {
 	l->hash = flow_hash_of(w->flows, family, l->client6, l->want);
 	l->flow = flow_home(w->flows, family, l->hash);
-	flow_prefetch(w->flows, family, l->hash, record);
+	flow_prefetch(w->flows, family, l->hash, port);
 }
 
 LANE bool is_owner(const struct lane_burst *b, const struct lane *l, bool by_address,
@@ -63,6 +63,7 @@ LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref
 	l->way = WAY_BACK_SNAT;
 	l->snat_index = (uint8_t)local.snat_index;
 	l->snat_port = port;
+	l->endpoint_gen = (uint8_t)endpoint.gen;
 	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
 	if (!b->any_owner &&
@@ -117,6 +118,12 @@ LANE bool name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t 
 	return origins;
 }
 
+// Nothing in the flow could change, nor would anybody be told.
+LANE bool is_vouched(const struct lane_burst *b, const struct lane *l) {
+	return (l->p.tcp_flags & LANE_SPECIAL_FLAGS) == 0 && b->w->dp->trace == NULL &&
+	       flow_snat_vouches(b->w->flows, l->snat, l->endpoint_gen, b->w->now);
+}
+
 // The snat entry names the flow.
 LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		       const uint8_t family) {
@@ -132,7 +139,13 @@ LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t 
 			continue;
 		}
 		set_key_of(l, o.addr, o.port, o.frontend, family);
-		name_flow(b->w, l, false, family);
+		l->snat = o.entry;
+		if (is_vouched(b, l)) {
+			l->way = WAY_VOUCHED;
+			rte_prefetch0(&b->t->frontends[o.frontend]);
+		} else {
+			name_flow(b->w, l, false, family);
+		}
 	}
 }
 
@@ -168,7 +181,7 @@ LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 
-		if (l->way == WAY_ASIDE)
+		if (!is_flow_sought(l))
 			continue;
 		l->flow = flow_seek(b->w->flows, family, l->client6, l->want, l->hash, l->flow);
 		if (l->flow != NULL) {

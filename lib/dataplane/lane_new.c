@@ -69,7 +69,7 @@ LANE void choose_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 
-		if (l->way == WAY_ASIDE || l->flow != NULL)
+		if (!is_flow_sought(l) || l->flow != NULL)
 			continue;
 		if (name_choice(b, l, family)) {
 			l->twin = seen[(uint8_t)l->hash]++ != 0;

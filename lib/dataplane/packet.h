@@ -25,6 +25,7 @@ enum way {
 	WAY_IN,        // from a client to a frontend
 	WAY_BACK_DNAT, // from a backend, addressed to the client
 	WAY_BACK_SNAT, // from a backend, addressed to an SNAT address
+	WAY_VOUCHED,   // the same in the short way, where the snat entry vouches for its flow
 	WAY_ASIDE,     // ARP, ND, ICMP: handled one by one after the flows
 };
 
@@ -73,6 +74,7 @@ struct lane {
 	uint64_t
 		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
 	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
+	struct snat *snat; // of fullnat's answers
 	struct frontend_ref frontend;
 	struct flow_words want;     // the flow's key, as its entry has it
 	uint32_t client6[4];        // IPv6: and the client's address
@@ -80,6 +82,7 @@ struct lane {
 	uint16_t snat_port;
 	struct parse_brief p;
 	uint8_t snat_index, way;
+	uint8_t endpoint_gen;
 	bool twin;              // of a new flow: an earlier packet of the burst may have made it
 	struct flow_draw drawn; // of a new flow in fullnat: its SNAT port
 };

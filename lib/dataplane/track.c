@@ -38,16 +38,17 @@ static void judge_unknown(struct packet *k) {
 static void read_flow(struct worker *w, struct packet *k) {
 	k->backend = k->flow->backend;
 	if (k->frontend.mode == TABLES_FULLNAT) {
-		const struct flow_record *r = flow_record(w->flows, k->p.family, k->flow);
+		struct flow_port_at at = flow_port_of(w->flows, k->p.family, k->flow);
 
-		k->snat_index = (uint8_t)r->snat_index;
-		k->snat_port = (uint16_t)r->snat_port;
+		k->snat_index = at.index;
+		k->snat_port = at.port;
 	}
 }
 
 static void use_flow(struct worker *w, struct packet *k, bool from_backend) {
 	read_flow(w, k);
-	flow_touch(w->flows, k->flow, ways_of(k), from_backend, k->p.tcp_flags, w->now);
+	flow_touch(w->flows, k->p.family, k->flow, ways_of(k), from_backend, k->p.tcp_flags,
+		   w->now);
 }
 
 // fullnat where the device chooses the owner: it may not find the ports of every packet (a damaged one, for instance). Before a client is

@@ -41,9 +41,13 @@ struct victim {
 	uint32_t idle;
 };
 
-static void consider(struct victim *v, struct flow *f, unsigned rank, uint32_t now) {
-	uint32_t idle = flow_idle(f, now);
+static void consider(const struct flow_table *t, uint8_t family, struct victim *v, struct flow *f,
+		     unsigned rank, uint32_t now) {
+	uint32_t idle;
 
+	if (rank > v->rank)
+		return;
+	idle = flow_silence(t, family, f, now);
 	if (rank < v->rank || (rank == v->rank && v->flow != NULL && idle > v->idle))
 		*v = (struct victim){.flow = f, .rank = rank, .idle = idle};
 }
@@ -61,7 +65,7 @@ static struct flow *evict_one(struct flow_table *t, uint8_t family, uint64_t has
 			unsigned rank = rank_of(f, starts);
 
 			if (rank >= from)
-				consider(&v, f, rank, now);
+				consider(t, family, &v, f, rank, now);
 		}
 	}
 	if (v.flow != NULL)
@@ -170,7 +174,7 @@ int flow_create_slow(struct flow_table *t, const struct flow_key *k, uint64_t ha
 	}
 	flow_put_forward(t, k->family, slot, k, hash, n, &port.is, now);
 	if (port.slot != NULL)
-		snat_take(t, k->family, &port, k, n->endpoint);
+		snat_take(t, k->family, &port, k, n);
 	*out = slot;
 	return 0;
 }

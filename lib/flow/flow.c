@@ -94,6 +94,16 @@ static void set_ports(struct flow_table *t, const struct flow_config *c) {
 	t->n_ports = (65535 - first) / c->workers + 1;
 }
 
+static void set_heard(struct flow_table *t) {
+	for (unsigned udp = 0; udp < 2; udp++) {
+		uint32_t span = t->timeout[udp ? FLOW_UDP_STREAM : FLOW_TCP_ESTABLISHED];
+
+		for (; span > SNAT_SPAN; span /= 2)
+			t->heard[udp].shift++;
+		t->heard[udp].span = (uint16_t)span;
+	}
+}
+
 static void set_limits(struct flow_table *t, const struct flow_config *c) {
 	uint64_t limit = (uint64_t)c->capacity * c->half_open_percent / 100;
 
@@ -107,6 +117,7 @@ static void set_limits(struct flow_table *t, const struct flow_config *c) {
 		t->n_snat[i] = c->n_snat[i];
 	}
 	memcpy(t->timeout, c->timeouts.ticks, sizeof(t->timeout));
+	set_heard(t);
 	t->max_backends = c->max_backends;
 	t->max_endpoints = c->max_endpoints;
 }
@@ -169,14 +180,53 @@ void flow_evict(struct flow_table *t, uint8_t family, struct flow *f, enum flow_
 	flow_stat_add(&t->stats.evicted[why], 1);
 }
 
-void flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now) {
-	flow_evict(t, family, f, FLOW_EVICTED_EXPIRED, now);
+// The snat entry that vouches for a flow; NULL: none.
+static struct snat *voucher_of(const struct flow_table *t, uint8_t family, const struct flow *f) {
+	const struct flow_record *r;
+	uint16_t port;
+	struct snat *s;
+
+	if (!f->has_reverse || !flow_is_vouchable(f))
+		return NULL;
+	r = flow_record(t, family, f);
+	port = (uint16_t)r->snat_port;
+	if (port == 0) // dnat's
+		return NULL;
+	s = snat_find(t, family, flow_snat_hash(t, family, r->endpoint, r->snat_index, port),
+		      r->endpoint, r->snat_index, port);
+	return s != NULL && s->gen != 0 ? s : NULL;
 }
 
-void flow_advance(struct flow_table *t, struct flow *f, enum flow_ways ways, bool from_backend,
-		  uint8_t tcp_flags) {
+uint32_t flow_silence(const struct flow_table *t, uint8_t family, const struct flow *f,
+		      uint32_t now) {
+	uint32_t idle = flow_idle(f, now), units, unheard;
+	const struct snat *s = voucher_of(t, family, f);
+	unsigned shift;
+
+	if (s == NULL)
+		return idle;
+	shift = t->heard[s->state == SNAT_UDP].shift;
+	units = snat_unheard(t, s, now);
+	unheard = units == 0 ? 0 : (now & ((1u << shift) - 1)) + ((units - 1) << shift) + 1;
+	return unheard < idle ? unheard : idle;
+}
+
+bool flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now) {
+	uint32_t silence = flow_silence(t, family, f, now);
+
+	if (silence <= t->timeout[f->state]) {
+		flow_note(f, now - silence);
+		return false;
+	}
+	flow_evict(t, family, f, FLOW_EVICTED_EXPIRED, now);
+	return true;
+}
+
+void flow_advance(struct flow_table *t, uint8_t family, struct flow *f, enum flow_ways ways,
+		  bool from_backend, uint8_t tcp_flags) {
 	const uint8_t moving = FLOW_TCP_FLAG_SYN | FLOW_TCP_FLAG_FIN | FLOW_TCP_FLAG_RST;
 	enum flow_state was = f->state, is = flow_state_next(was, ways, from_backend, tcp_flags);
+	struct snat *voucher;
 
 	if (is == FLOW_TCP_FIN_WAIT && (tcp_flags & moving) == FLOW_TCP_FLAG_FIN) {
 		f->fin_client |= !from_backend;
@@ -184,8 +234,13 @@ void flow_advance(struct flow_table *t, struct flow *f, enum flow_ways ways, boo
 		if (f->fin_client && f->fin_backend)
 			is = FLOW_TCP_TIME_WAIT;
 	}
+	if (is == was)
+		return;
 	if (flow_state_is_half_open(was) && !flow_state_is_half_open(is))
 		flow_stat_add(&t->stats.half_open, -1);
+	voucher = voucher_of(t, family, f);
+	if (voucher != NULL)
+		voucher->gen = 0;
 	f->state = is & 15;
 }
 
@@ -195,9 +250,7 @@ static void sweep_bucket(struct flow_table *t, uint8_t family, uint32_t bucket, 
 
 		if (f->state == FLOW_FREE)
 			continue;
-		if (flow_is_expired(t, f, now))
-			flow_expire(t, family, f, now);
-		else
+		if (!flow_is_expired(t, f, now) || !flow_expire(t, family, f, now))
 			flow_place_home(t, family, f);
 	}
 }
@@ -238,7 +291,7 @@ static void view(const struct flow_table *t, uint8_t family, const struct flow *
 		.snat_index = record->snat_index,
 		.snat_port = (uint16_t)record->snat_port,
 		.age = (now / FLOW_TICKS - (uint32_t)record->created) & FLOW_TIME_MASK,
-		.idle = flow_idle(f, now) / FLOW_TICKS,
+		.idle = flow_silence(t, family, f, now) / FLOW_TICKS,
 	};
 }
 
@@ -257,7 +310,7 @@ uint32_t flow_scan(const struct flow_table *t, uint64_t *cursor, uint32_t now,
 			const struct flow *f = flow_slot(t, family, bucket, i);
 
 			if (f->state != FLOW_FREE && f->kind == FLOW_FORWARD &&
-			    !flow_is_expired(t, f, now))
+			    flow_silence(t, family, f, now) <= t->timeout[f->state])
 				view(t, family, f, now, &out[n++]);
 		}
 	}

@@ -15,6 +15,7 @@
 // an own cursor for each endpoint, and takes the first that is free and whose bucket has room; so that table needs no displacement
 // and a look-up reads one line (two where only a second bucket had room, which the first counts). A freed port rests as a tombstone and is
 // passed over for FLOW_PORT_REST seconds while others are free: the order of reuse is that of a queue, without the queue's memory.
+// An entry can vouch for its flow: answers then read that line alone (docs/decisions/0008-vouching.md).
 //
 // Entries hold ids, never pointers. All memory is the caller's, zeroed, in one block: a table can live in a file mapping.
 // Time is passed in (ticks of 1/FLOW_TICKS second, any start, wraps after 2^32). Owner: one worker; no other thread may call.
@@ -60,7 +61,8 @@ struct flow_key {
 	uint8_t kind;     // enum flow_kind
 };
 
-// The last 16 bytes of every entry. IPv4: the whole entry, word is the client's address. IPv6: the 16 bytes before it are.
+// The last 16 bytes of every entry. IPv4: the whole entry, word is the client's address. IPv6: the 16 bytes before it are, and word has a copy of
+// fullnat's SNAT port and address, which saves a packet the record's line.
 // A FLOW_REVERSE entry has the frontend in `backend` and takes part in no state; it lives and dies with its forward entry.
 struct flow {
 	uint32_t id : 20, kind : 1;
@@ -84,14 +86,21 @@ struct flow_record {
 };
 _Static_assert(sizeof(struct flow_record) == 8, "");
 
+struct flow_port_at {
+	uint16_t port; // host order
+	uint8_t index; // of the SNAT address
+};
+
 // What an snat entry leads to.
 struct flow_origin {
 	uint32_t addr[4]; // the client
 	uint16_t port;    // network order
 	uint32_t frontend;
+	struct snat *entry; // good as long as pointers to flows are
 };
 
 struct flow_table;
+struct snat;
 
 // Bytes for a table; the caller gives that much zeroed memory, aligned to 64, to flow_init().
 size_t flow_table_size(const struct flow_config *c);
@@ -107,9 +116,9 @@ int flow_init(struct flow_table **out, void *memory, const struct flow_config *c
 static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k);
 static inline uint64_t flow_hash_in(const struct flow_table *t, uint8_t family,
 				    const struct flow_key *k);
-// The bucket and, with record set, its records; or those alone.
+// The bucket and, with port set, where flow_port_of() looks; or the records alone.
 static inline void flow_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash,
-				 bool record);
+				 bool port);
 static inline void flow_prefetch_record(const struct flow_table *t, uint8_t family, uint64_t hash);
 // The live entry, or NULL. An expired one is removed on the way. FLOW_REVERSE: it lives as long as its forward entry, find that as well.
 static inline struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash,
@@ -118,9 +127,12 @@ static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
 					const struct flow_key *k, uint64_t hash, uint32_t now);
 static inline struct flow_record *flow_record(const struct flow_table *t, uint8_t family,
 					      const struct flow *f);
+static inline struct flow_port_at flow_port_of(const struct flow_table *t, uint8_t family,
+					       const struct flow *f);
 // Note a packet: state, last. tcp_flags as in the header (0 for UDP); from_backend: an answer. Forward entries only.
-static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
-			      bool from_backend, uint8_t tcp_flags, uint32_t now);
+static inline void flow_touch(struct flow_table *t, uint8_t family, struct flow *f,
+			      enum flow_ways ways, bool from_backend, uint8_t tcp_flags,
+			      uint32_t now);
 // Its two halves, for those who know the ways only where it matters: note the time; is the state one that this packet can't change?
 static inline void flow_note(struct flow *f, uint32_t now);
 static inline bool flow_is_settled(const struct flow *f, bool from_backend, uint8_t tcp_flags);
@@ -187,6 +199,15 @@ static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family
 static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
 				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
 				  struct flow_origin *out);
+// An snat entry vouches for its flow: while that is established (a stream, in UDP), an answer that can't change its state (flow_is_settled)
+// needs nothing else, and is noted in the entry alone. flow_snat_vouch() begins that, after flow_touch() with an answer; it does nothing in other states.
+// The end comes by itself with a change of the flow's state, with gen (1 to 7; another one whenever a backend of the endpoint has ended) and when
+// no answer was noted for a timeout. Above 120 s notes are coarse: a flow whose last packet was one of these stays up to 1/240 of its timeout longer.
+static inline bool flow_snat_vouches(const struct flow_table *t, const struct snat *s, uint8_t gen,
+				     uint32_t now);
+static inline void flow_snat_note(const struct flow_table *t, struct snat *s, uint32_t now);
+static inline void flow_snat_vouch(const struct flow_table *t, struct snat *s, const struct flow *f,
+				   uint8_t gen, uint32_t now);
 
 // --- housekeeping and views ---
 

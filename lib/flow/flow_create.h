@@ -46,7 +46,7 @@ FLOW_CORE void flow_put_forward(struct flow_table *t, const uint8_t family, stru
 		.kind = FLOW_FORWARD,
 		.state = n->protocol == 6 ? FLOW_TCP_SYN_SENT : FLOW_UDP,
 		.has_reverse = n->back != FLOW_BACK_NONE,
-		.word = family == 4 ? k->addr[0] : 0,
+		.word = family == 4 ? k->addr[0] : (uint32_t)port->index << 16 | port->port,
 		.port = k->port,
 		.backend = n->backend,
 		.gen = n->gen & ((1u << FLOW_GEN_BITS) - 1),
@@ -64,12 +64,13 @@ FLOW_CORE void flow_put_forward(struct flow_table *t, const uint8_t family, stru
 
 // Write a used entry into a free slot.
 FLOW_CORE void snat_put(struct flow_table *t, const uint8_t family, struct snat *slot,
-			const struct flow_draw *port, const struct flow_key *k, uint32_t endpoint) {
+			const struct flow_draw *port, const struct flow_key *k,
+			const struct flow_new *n) {
 	*slot = (struct snat){
-		.endpoint = endpoint,
+		.endpoint = n->endpoint,
 		.index = port->index,
 		.port = port->port,
-		.state = SNAT_USED,
+		.state = n->protocol == 6 ? SNAT_TCP : SNAT_UDP,
 		.client_port = k->port,
 		.chain = slot->chain,
 		.word = family == 4 ? k->addr[0] : 0,
@@ -77,7 +78,7 @@ FLOW_CORE void snat_put(struct flow_table *t, const uint8_t family, struct snat 
 	};
 	if (family != 4)
 		memcpy(snat_addr6(slot), k->addr, sizeof(k->addr));
-	snat_cursor_of(t, endpoint)->used++;
+	snat_cursor_of(t, n->endpoint)->used++;
 }
 
 // A free slot for the port that was drawn, where it is the one whose turn it is, and its first bucket alone tells that nobody has it; else NULL.
@@ -124,7 +125,7 @@ FLOW_CORE int flow_create_in(struct flow_table *t, const uint8_t family, const s
 	}
 	flow_put_forward(t, family, slot, k, hash, n, &n->drawn, now);
 	if (n->back == FLOW_BACK_SNAT) {
-		snat_put(t, family, snat, &n->drawn, k, n->endpoint);
+		snat_put(t, family, snat, &n->drawn, k, n);
 		snat_set_cursor(t, n->endpoint, n->drawn.next);
 	}
 	*out = slot;

@@ -19,9 +19,9 @@ static inline __attribute__((always_inline)) void flow_prefetch_record(const str
 
 static inline __attribute__((always_inline)) void flow_prefetch(const struct flow_table *t,
 								uint8_t family, uint64_t hash,
-								bool record) {
+								bool port) {
 	__builtin_prefetch(flow_slot(t, family, flow_bucket_a(t, family, hash), 0), 1);
-	if (record)
+	if (port && family == 4)
 		flow_prefetch_record(t, family, hash);
 }
 
@@ -29,6 +29,17 @@ static inline struct flow_record *flow_record(const struct flow_table *t, uint8_
 					      const struct flow *f) {
 	return (struct flow_record *)flow_at(t, t->records_at[family != 4]) +
 	       flow_index(t, family, f);
+}
+
+// The SNAT port and address of a flow in fullnat.
+static inline struct flow_port_at flow_port_of(const struct flow_table *t, uint8_t family,
+					       const struct flow *f) {
+	const struct flow_record *r;
+
+	if (family != 4)
+		return (struct flow_port_at){(uint16_t)f->word, (uint8_t)(f->word >> 16)};
+	r = flow_record(t, family, f);
+	return (struct flow_port_at){(uint16_t)r->snat_port, (uint8_t)r->snat_index};
 }
 
 // What an entry of this key has, and in which bits: struct flow's first bits lie lowest (a test holds the compiler to it). Built by shifts,
@@ -40,9 +51,11 @@ static inline struct flow_words flow_want(uint8_t family, const struct flow_key 
 				   .b = k->port};
 }
 
-#define FLOW_WANT_MASK                                                                             \
-	((struct flow_words){UINT64_C(0xffffffff) << 32 | ((UINT64_C(2) << FLOW_ID_BITS) - 1),     \
-			     0xffff})
+static inline struct flow_words flow_want_mask(uint8_t family) {
+	uint64_t word = family == 4 ? UINT64_C(0xffffffff) << 32 : 0;
+
+	return (struct flow_words){word | ((UINT64_C(2) << FLOW_ID_BITS) - 1), 0xffff};
+}
 
 static inline uint64_t flow_hash_of(const struct flow_table *t, uint8_t family, const void *addr,
 				    struct flow_words want) {
@@ -73,7 +86,7 @@ static inline struct flow *flow_home(const struct flow_table *t, uint8_t family,
 static inline struct flow *flow_match(uint8_t family, struct flow *bucket, const void *addr,
 				      struct flow_words want) {
 	char *line = (char *)bucket - (family == 4 ? 0 : sizeof(struct flow6) - sizeof(*bucket));
-	int at = flow_line_find(line, family, addr, want, FLOW_WANT_MASK);
+	int at = flow_line_find(line, family, addr, want, flow_want_mask(family));
 	struct flow *f;
 
 	if (at < 0)
@@ -112,8 +125,8 @@ static inline bool flow_is_expired(const struct flow_table *t, const struct flow
 	return f->kind == FLOW_FORWARD && flow_idle(f, now) > t->timeout[f->state];
 }
 
-// Remove an entry that has expired, and count it.
-void flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
+// For an entry that seems to have expired: true, and it is gone and counted; or false, as its snat entry has heard answers since: they count from now on.
+bool flow_expire(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 
 static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
 					const struct flow_key *k, uint64_t hash, uint32_t now) {
@@ -122,10 +135,8 @@ static inline struct flow *flow_find_in(struct flow_table *t, uint8_t family,
 
 	if (f == NULL)
 		return NULL;
-	if (__builtin_expect(flow_is_expired(t, f, now), 0)) {
-		flow_expire(t, family, f, now);
+	if (__builtin_expect(flow_is_expired(t, f, now), 0) && flow_expire(t, family, f, now))
 		return NULL;
-	}
 	return f;
 }
 
@@ -135,8 +146,8 @@ static inline struct flow *flow_find(struct flow_table *t, const struct flow_key
 }
 
 // Move the state on; called only where a packet can change it.
-void flow_advance(struct flow_table *t, struct flow *f, enum flow_ways ways, bool from_backend,
-		  uint8_t tcp_flags);
+void flow_advance(struct flow_table *t, uint8_t family, struct flow *f, enum flow_ways ways,
+		  bool from_backend, uint8_t tcp_flags);
 
 // The word that holds `last` is stored whole: the next packet of the flow reads it whole, and would wait for a store of a part.
 static inline void flow_note(struct flow *f, uint32_t now) {
@@ -155,11 +166,12 @@ static inline bool flow_is_settled(const struct flow *f, bool from_backend, uint
 	return f->state == FLOW_UDP_STREAM || (f->state == FLOW_UDP && !from_backend);
 }
 
-static inline void flow_touch(struct flow_table *t, struct flow *f, enum flow_ways ways,
-			      bool from_backend, uint8_t tcp_flags, uint32_t now) {
+static inline void flow_touch(struct flow_table *t, uint8_t family, struct flow *f,
+			      enum flow_ways ways, bool from_backend, uint8_t tcp_flags,
+			      uint32_t now) {
 	flow_note(f, now);
 	if (!flow_is_settled(f, from_backend, tcp_flags))
-		flow_advance(t, f, ways, from_backend, tcp_flags);
+		flow_advance(t, family, f, ways, from_backend, tcp_flags);
 }
 
 static inline bool flow_is_reusable(const struct flow *f) {
@@ -182,6 +194,10 @@ static inline __attribute__((always_inline)) void flow_snat_prefetch(const struc
 								     uint8_t family,
 								     uint64_t hash) {
 	__builtin_prefetch(snat_slot(t, family, snat_bucket_a(t, family, hash), 0));
+}
+
+static inline bool snat_is_used(const struct snat *s) {
+	return s->state == SNAT_TCP || s->state == SNAT_UDP;
 }
 
 // The entry of a key in one bucket, in whichever state; NULL: none.
@@ -217,9 +233,9 @@ static inline struct snat *snat_find(const struct flow_table *t, uint8_t family,
 static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
 				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
 				  struct flow_origin *out) {
-	const struct snat *s = snat_find(t, family, hash, endpoint, snat_index, snat_port);
+	struct snat *s = snat_find(t, family, hash, endpoint, snat_index, snat_port);
 
-	if (s == NULL || s->state != SNAT_USED)
+	if (s == NULL || !snat_is_used(s))
 		return false;
 	memset(out, 0, sizeof(*out));
 	if (family == 4)
@@ -228,7 +244,41 @@ static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, ui
 		memcpy(out->addr, snat_addr6(s), sizeof(out->addr));
 	out->port = (uint16_t)s->client_port;
 	out->frontend = s->frontend;
+	out->entry = s;
 	return true;
+}
+
+static inline bool flow_is_vouchable(const struct flow *f) {
+	return f->state == FLOW_TCP_ESTABLISHED || f->state == FLOW_UDP_STREAM;
+}
+
+static inline uint32_t snat_unit(const struct flow_table *t, const struct snat *s, uint32_t now) {
+	return now >> t->heard[s->state == SNAT_UDP].shift & (SNAT_UNITS - 1);
+}
+
+static inline uint32_t snat_unheard(const struct flow_table *t, const struct snat *s,
+				    uint32_t now) { // units since an answer
+	return (snat_unit(t, s, now) - s->heard) & (SNAT_UNITS - 1);
+}
+
+static inline bool flow_snat_vouches(const struct flow_table *t, const struct snat *s, uint8_t gen,
+				     uint32_t now) {
+	return s->gen == gen && snat_unheard(t, s, now) < t->heard[s->state == SNAT_UDP].span;
+}
+
+static inline void flow_snat_note(const struct flow_table *t, struct snat *s, uint32_t now) {
+	uint32_t unit = snat_unit(t, s, now);
+
+	if (s->heard != unit) // else the line stays clean
+		s->heard = unit & (SNAT_UNITS - 1);
+}
+
+static inline void flow_snat_vouch(const struct flow_table *t, struct snat *s, const struct flow *f,
+				   uint8_t gen, uint32_t now) {
+	if (!flow_is_vouchable(f))
+		return;
+	s->gen = gen & 7;
+	s->heard = snat_unit(t, s, now) & (SNAT_UNITS - 1);
 }
 
 #endif

@@ -56,6 +56,10 @@ void flow_place_home(struct flow_table *t, uint8_t family, struct flow *f);
 
 // --- flow.c ---
 
+// Ticks since the last packet, either way.
+uint32_t flow_silence(const struct flow_table *t, uint8_t family, const struct flow *f,
+		      uint32_t now);
+
 // Remove a forward entry and what belongs to it, counted as evicted for this reason.
 void flow_evict(struct flow_table *t, uint8_t family, struct flow *f, enum flow_evicted why,
 		uint32_t now);
@@ -72,9 +76,9 @@ void snat_init(struct flow_table *t);
 int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *n, uint32_t now,
 		 struct flow_port *out);
 void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
-	       const struct flow_key *k, uint32_t endpoint);
+	       const struct flow_key *k, const struct flow_new *n);
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now);
-// Clear what has rested in the next n buckets.
+// In the next n buckets: clear what has rested, end what was vouched for and not heard of for a timeout.
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n);
 
 #endif

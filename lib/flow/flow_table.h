@@ -22,11 +22,11 @@
 
 struct flow6 {
 	uint32_t addr[4];
-	struct flow flow; // word is 0
+	struct flow flow;
 };
 _Static_assert(sizeof(struct flow6) == 32, "two to a cache line");
 
-enum snat_state { SNAT_FREE, SNAT_USED, SNAT_RESTING };
+enum snat_state { SNAT_FREE, SNAT_TCP, SNAT_UDP, SNAT_RESTING }; // TCP, UDP: in use
 
 // The last 16 bytes of an entry of fullnat's way back.
 struct snat {
@@ -35,9 +35,13 @@ struct snat {
 	uint64_t client_port : 16;                    // network order
 	uint64_t chain : 4;                           // of the bucket, as in struct flow
 	uint32_t word; // IPv4: the client's address; resting: ticks when it was freed
-	uint32_t frontend;
+	uint32_t frontend : 20;
+	uint32_t gen : 3, heard : 9; // flow_snat_vouch(); gen 0: vouches for nothing
 };
 _Static_assert(sizeof(struct snat) == 16, "four to a cache line");
+
+#define SNAT_UNITS 512
+#define SNAT_SPAN 480
 
 struct snat6 {
 	uint32_t addr[4];
@@ -59,6 +63,11 @@ struct flow_table {
 	uint64_t flows_at[2], records_at[2], snats_at[2]; // offsets
 	uint32_t buckets[2], snat_buckets[2];
 	uint32_t timeout[FLOW_STATES];
+	// Of answers that snat entries vouch for, TCP and UDP: `heard` counts units of 2^shift ticks, of which a timeout has span, at most
+	// SNAT_SPAN: what is left until it comes round is time for the sweep.
+	struct {
+		uint16_t shift, span;
+	} heard[2];
 
 	// Written at the start, read for new flows.
 	uint32_t half_open_limit;

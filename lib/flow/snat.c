@@ -181,7 +181,7 @@ static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t
 	own = snat_find(t, family, p->is.hash, endpoint, p->is.index, p->is.port);
 	if (own != NULL) {
 		p->slot = own;
-		return own->state == SNAT_USED ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
+		return snat_is_used(own) ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
 	}
 	p->slot = spare_in(t, family, a, now);
 	if (p->slot != NULL && is_vacant(p->slot, now))
@@ -291,12 +291,12 @@ int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *ne
 }
 
 void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
-	       const struct flow_key *k, uint32_t endpoint) {
+	       const struct flow_key *k, const struct flow_new *n) {
 	uint32_t a = snat_bucket_a(t, family, p->is.hash);
 
 	if (p->slot->state != SNAT_FREE)
 		clear(t, family, p->slot);
-	snat_put(t, family, p->slot, &p->is, k, endpoint);
+	snat_put(t, family, p->slot, &p->is, k, n);
 	if (!is_in(t, family, p->slot, a))
 		chain_add(t, family, a, 1);
 }
@@ -306,10 +306,16 @@ void snat_release(struct flow_table *t, uint8_t family, const struct flow_record
 	uint64_t hash = flow_snat_hash(t, family, r->endpoint, r->snat_index, port);
 	struct snat *s = snat_find(t, family, hash, r->endpoint, r->snat_index, port);
 
-	assert(s != NULL && s->state == SNAT_USED);
+	assert(s != NULL && snat_is_used(s));
 	s->state = SNAT_RESTING;
 	s->word = now;
 	snat_cursor_of(t, r->endpoint)->used--;
+}
+
+// Its units go round after 64: what it heard must not look new then. Until two units beyond the timeout flow_silence() asks for it.
+static bool is_past(const struct flow_table *t, const struct snat *s, uint32_t now) {
+	return snat_is_used(s) && s->gen != 0 &&
+	       snat_unheard(t, s, now) > t->heard[s->state == SNAT_UDP].span + 1u;
 }
 
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) {
@@ -321,6 +327,8 @@ void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) 
 
 			if (has_rested(s, now))
 				clear(t, family, s);
+			else if (is_past(t, s, now))
+				s->gen = 0;
 		}
 		*hand = *hand + 1 < buckets ? *hand + 1 : 0;
 	}

@@ -71,15 +71,16 @@ struct frontend { // by id; for rewriting on the way back, choice, and people
 struct endpoint_ref {
 	uint32_t id : 20,
 		dnat : 1,             // some dnat service leads here
-		ambiguous : 1,        // ... through more than one frontend
 		owner_by_address : 1, // of dnat's way back
-		owner_moved : 1,      // as in frontend_ref
 		fullnat : 1,
-		port : 4; // that the route leads through: fullnat's answers are expected there
+		port : 4, // that the route leads through: fullnat's answers are expected there
+		gen : 3; // 1 to 7, another one whenever a backend here has ceased to keep its flows
 	uint32_t
 		frontend : 20, // dnat: the one frontend; ambiguous: the first of them (oldest id that is still there)
 		rss_part
-	    : RSS_CLASS_BITS; // of fullnat's answers from it, where that port's RSS is known
+	    : RSS_CLASS_BITS,  // of fullnat's answers from it, where that port's RSS is known
+	      ambiguous : 1,   // some dnat services lead here through more than one frontend
+	      owner_moved : 1; // as in frontend_ref
 };
 
 struct endpoint { // by id

@@ -14,7 +14,8 @@
 
 #include "compile/compile.h"
 
-#define FIXTURE_REST (900 + 60) // the longest timeout and the margin
+#define FIXTURE_REST                                                                               \
+	(900 + 900 / 240 + 60) // the longest timeout, what a flow may outlive it, and the margin
 
 // wan 192.0.2.2/24 2001:db8:2::2/64, lan 10.0.0.1/8 2001:db8:10::1/64; default route (IPv4 only) via 192.0.2.254, 172.16.0.0/12 via 10.0.0.254.
 struct fixture {

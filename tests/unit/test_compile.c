@@ -507,6 +507,33 @@ static void an_endpoint_that_returns_in_time_has_its_id_again(void **state) {
 	assert_int_equal(endpoint_at(f.t, "10.0.1.2", 8080).id, id);
 }
 
+// Another Service leads there as well, so that it stays; but what was known of flows through the first must be asked again.
+static void an_endpoint_has_another_gen_when_a_backend_there_ends(void **state) {
+	struct endpoint_ref ref;
+
+	web(&a, "a", 80, MODEL_FULLNAT, "203.0.113.1");
+	web(&b, "b", 80, MODEL_FULLNAT, "203.0.113.2");
+	put(&f, &a);
+	put(&f, &b);
+	fixture_update(&f);
+	ref = endpoint_at(f.t, "10.0.1.2", 8080);
+	a.backends[1].usable = false;
+	strcpy(a.backends[1].reason, "not-ready"); // it keeps its flows
+	put(&f, &a);
+	fixture_update(&f);
+	assert_int_equal(endpoint_at(f.t, "10.0.1.2", 8080).gen, ref.gen);
+	strcpy(a.backends[1].reason, "not-serving");
+	put(&f, &a);
+	fixture_update(&f);
+	assert_int_equal(endpoint_at(f.t, "10.0.1.2", 8080).id, ref.id);
+	assert_int_not_equal(endpoint_at(f.t, "10.0.1.2", 8080).gen, ref.gen);
+	ref = endpoint_at(f.t, "10.0.1.2", 8080);
+	b.s.n_backends = 1;
+	put(&f, &b);
+	fixture_update(&f);
+	assert_int_not_equal(endpoint_at(f.t, "10.0.1.2", 8080).gen, ref.gen);
+}
+
 static void ids_run_out_and_are_reused_oldest_first(void **state) {
 	struct ids p;
 
@@ -615,6 +642,7 @@ int main(void) {
 		TEST(a_taken_address_waits_for_its_holder_to_leave),
 		TEST(freed_ids_rest_and_come_back_with_another_generation),
 		TEST(an_endpoint_that_returns_in_time_has_its_id_again),
+		TEST(an_endpoint_has_another_gen_when_a_backend_there_ends),
 		cmocka_unit_test(ids_run_out_and_are_reused_oldest_first),
 		TEST(next_hops_are_held_and_given_back),
 		TEST(a_service_of_thousands_costs_one_table),

@@ -29,7 +29,8 @@ static struct flow_key random_key(uint8_t family, uint64_t *seed) {
 }
 
 static void establish(struct flow_table *t, struct flow *f, uint32_t now) {
-	flow_touch(t, f, FLOW_ONE_WAY, false, FLOW_TCP_FLAG_ACK, now);
+	flow_touch(t, 4, f, FLOW_ONE_WAY, false, FLOW_TCP_FLAG_ACK,
+		   now); // one way: the family makes no difference
 }
 
 // --- time ---
@@ -54,7 +55,7 @@ static void a_flow_ends_after_its_timeout_to_the_tick(void **state) {
 		struct flow *f;
 
 		assert_int_equal(fixture_create(t, &k, &n, now, &f), 0);
-		flow_touch(t, f, FLOW_ONE_WAY, false, cases[i].flags, now);
+		flow_touch(t, 4, f, FLOW_ONE_WAY, false, cases[i].flags, now);
 		assert_ptr_equal(fixture_find(t, &k, now + SECONDS(cases[i].seconds)), f);
 		assert_int_equal(flow_stats(t)->evicted[0], i);
 		assert_null(fixture_find(t, &k, now + SECONDS(cases[i].seconds) + 1));

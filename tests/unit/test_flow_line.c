@@ -29,7 +29,7 @@ static struct flow_words random_mask(void) {
 
 	if (i < 5)
 		return simple[i];
-	return i == 5 ? FLOW_WANT_MASK : (struct flow_words){random64(), random64()};
+	return i == 5 ? flow_want_mask(4) : (struct flow_words){random64(), random64()};
 }
 
 // Each entry is the wanted one, one with a bit changed (inside of the mask or not), or noise. At most one is wanted.
@@ -87,7 +87,7 @@ static void two_entries_with_addresses_are_compared_alike(void **state) {
 }
 
 static void every_place_of_a_line_is_found(void **state) {
-	const struct flow_words mask = FLOW_WANT_MASK, want = {0x1234567800000001, 80};
+	const struct flow_words mask = flow_want_mask(4), want = {0x1234567800000001, 80};
 	uint32_t addr[4] = {1, 2, 3, 4};
 
 	for (int i = 0; i < 4; i++) {

@@ -5,6 +5,7 @@
 // were allowed to be. Everything else it knows exactly.
 #include <errno.h>
 
+#include "flow/flow_private.h"
 #include "flow_fixture.h"
 
 #define CLIENTS 48
@@ -12,6 +13,7 @@
 #define ENDPOINTS 4
 #define BACKENDS 5
 #define FLOWS (2 * CLIENTS * FRONTENDS)
+#define GEN 3 // of every endpoint
 
 struct known {
 	bool there;
@@ -20,6 +22,8 @@ struct known {
 	enum flow_state state;
 	bool fin[2];
 	uint32_t last, created; // ticks
+	bool vouched;           // fullnat: answers are noted in the snat entry
+	uint32_t heard;         // vouched: ticks, the last that the note may mean
 	uint16_t snat_port;
 	uint8_t snat_index;
 };
@@ -28,7 +32,7 @@ struct world {
 	struct flow_config config;
 	struct flow_table *t;
 	struct known flows[FLOWS];
-	uint32_t now;
+	uint32_t now, swept; // swept: of the snat entries
 	uint64_t seed;
 	uint64_t evictions;
 };
@@ -39,8 +43,29 @@ static struct known *known_of(struct world *w, const struct flow_key *k) {
 	return &w->flows[((k->family == 6) * CLIENTS + client) * FRONTENDS + k->id];
 }
 
+static uint32_t silence_of(const struct world *w, const struct known *f) {
+	uint32_t idle = w->now - f->last, unheard = w->now - f->heard;
+
+	if (!f->vouched)
+		return idle;
+	if (f->heard - w->now < 1u << 31)
+		return 0;
+	return unheard < idle ? unheard : idle;
+}
+
 static bool is_alive(const struct world *w, const struct known *f) {
-	return f->there && w->now - f->last <= w->config.timeouts.ticks[f->state];
+	return f->there && silence_of(w, f) <= w->config.timeouts.ticks[f->state];
+}
+
+// As a worker does without hurry: no note in an snat entry grows so old that it looks new.
+static void pass(struct world *w, uint32_t ticks) {
+	for (; ticks > 0; ticks--) {
+		if (++w->now - w->swept < SECONDS(4))
+			continue;
+		for (uint8_t family = 4; family <= 6; family += 2)
+			snat_sweep(w->t, family, w->now, w->t->snat_buckets[family != 4]);
+		w->swept = w->now;
+	}
 }
 
 static bool may_give_way(const struct known *f, bool starts) {
@@ -84,7 +109,7 @@ static void check_view(struct world *w, const struct flow_view *v) {
 	assert_int_equal(v->state, f->state);
 	assert_int_equal(v->snat_port, f->snat_port);
 	assert_int_equal(v->snat_index, f->snat_index);
-	assert_int_equal(v->idle, (w->now - f->last) / FLOW_TICKS);
+	assert_int_equal(v->idle, silence_of(w, f) / FLOW_TICKS);
 	assert_int_equal(v->age, (w->now / FLOW_TICKS - f->created / FLOW_TICKS) & FLOW_TIME_MASK);
 }
 
@@ -228,6 +253,8 @@ static void note_created(struct world *w, struct known *f, const struct flow_key
 		.snat_index = r->snat_index,
 	};
 	assert_int_equal(f->snat_port != 0, n->back == FLOW_BACK_SNAT);
+	assert_int_equal(flow_port_of(w->t, k->family, entry).port, f->snat_port);
+	assert_int_equal(flow_port_of(w->t, k->family, entry).index, f->snat_index);
 	for (const struct known *o = w->flows; f->snat_port != 0 && o < w->flows + FLOWS; o++)
 		assert_false(o != f && is_alive(w, o) && o->snat_port == f->snat_port &&
 			     o->snat_index == f->snat_index && o->key.family == f->key.family &&
@@ -269,6 +296,39 @@ static void create(struct world *w, const struct flow_key *k) {
 	assert_true(flow_stats(w->t)->half_open <= w->t->half_open_limit);
 }
 
+static void note_heard(struct world *w, struct known *f) {
+	uint32_t unit = 1;
+
+	for (uint32_t t = w->config.timeouts.ticks[f->state]; t > 480; t /= 2)
+		unit *= 2;
+	f->vouched = true;
+	f->heard = w->now | (unit - 1);
+}
+
+static struct snat *snat_of(const struct world *w, const struct known *f) {
+	struct flow_origin o = {.entry = NULL};
+	uint64_t hash = flow_snat_hash(w->t, f->key.family, f->how.endpoint, f->snat_index,
+				       f->snat_port);
+
+	if (f->how.back == FLOW_BACK_SNAT)
+		assert_true(flow_snat_find(w->t, f->key.family, hash, f->how.endpoint,
+					   f->snat_index, f->snat_port, &o));
+	return o.entry;
+}
+
+// An answer that can't change the state, where the snat entry vouches for the flow.
+static bool answer(struct world *w, struct known *f) {
+	struct snat *s = snat_of(w, f);
+
+	if (s == NULL || !flow_snat_vouches(w->t, s, GEN, w->now))
+		return false;
+	assert_true(f->vouched && is_alive(w, f));
+	assert_false(flow_snat_vouches(w->t, s, GEN + 1, w->now));
+	flow_snat_note(w->t, s, w->now);
+	note_heard(w, f);
+	return true;
+}
+
 static void touch(struct world *w, const struct flow_key *k, struct flow *entry) {
 	uint64_t r = fixture_random(&w->seed);
 	struct known *f = known_of(w, k);
@@ -277,15 +337,23 @@ static void touch(struct world *w, const struct flow_key *k, struct flow *entry)
 	uint8_t flags = f->how.protocol == 6 ? (uint8_t)(r >> 16 & r >> 24 & 0x17) : 0;
 	enum flow_state is = flow_state_next(f->state, ways, from_backend, flags);
 
+	if (from_backend && (flags & 7) == 0 && answer(w, f))
+		return;
 	if (is == FLOW_TCP_FIN_WAIT && (flags & 7) == FLOW_TCP_FLAG_FIN) {
 		f->fin[from_backend] = true;
 		if (f->fin[0] && f->fin[1])
 			is = FLOW_TCP_TIME_WAIT;
 	}
-	flow_touch(w->t, entry, ways, from_backend, flags, w->now);
+	flow_touch(w->t, k->family, entry, ways, from_backend, flags, w->now);
+	f->vouched &= is == f->state;
 	f->state = is;
 	f->last = w->now;
 	assert_int_equal(entry->state, is);
+	if (!from_backend || f->how.back != FLOW_BACK_SNAT)
+		return;
+	flow_snat_vouch(w->t, snat_of(w, f), entry, GEN, w->now);
+	if (is == FLOW_TCP_ESTABLISHED || is == FLOW_UDP_STREAM)
+		note_heard(w, f);
 }
 
 static void step(struct world *w) {
@@ -305,22 +373,22 @@ static void step(struct world *w) {
 		f->there = false;
 	}
 	if ((r >> 40) % 4 == 0)
-		w->now++;
+		pass(w, 1);
 	if ((r >> 44) % 8 == 0)
-		w->now += (r >> 50) % 12;
+		pass(w, (r >> 50) % 12);
 	if ((r >> 47) % 16 == 0)
 		flow_sweep(w->t, w->now, (r >> 51) % 8);
 }
 
 static void let_all_expire(struct world *w) {
-	w->now += SECONDS(901);
+	pass(w, SECONDS(901 + 900 / 240));
 	check_all(w);
 	check_counts(w);
 	assert_int_equal(flow_stats(w->t)->created, flow_stats(w->t)->removed);
 	for (uint32_t i = 0; i < w->config.max_endpoints; i++)
 		assert_int_equal(((struct snat_cursor *)flow_at(w->t, w->t->cursors_at))[i].used,
 				 0);
-	w->now += SECONDS(FLOW_PORT_REST);
+	pass(w, SECONDS(FLOW_PORT_REST));
 	flow_sweep(w->t, w->now, flow_buckets(w->t));
 	for (unsigned i = 0; i < 2; i++)
 		for (uint32_t b = 0; b < w->t->snat_buckets[i]; b++)
@@ -336,7 +404,7 @@ static void run(uint32_t capacity, uint32_t half_open_percent, unsigned steps, b
 	w->config.half_open_percent = half_open_percent;
 	w->t = fixture_table(&w->config);
 	w->seed = capacity + half_open_percent;
-	w->now = UINT32_MAX - steps / 2; // it wraps on the way
+	w->now = w->swept = UINT32_MAX - steps / 2; // it wraps on the way
 	for (unsigned i = 0; i < steps; i++) {
 		step(w);
 		if (i % 64 == 0)

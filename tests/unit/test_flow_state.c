@@ -128,7 +128,7 @@ static void run(struct flow_table *t, uint8_t family, const struct lifecycle *l)
 	assert_int_equal(fixture_create(t, &k, &n, 0, &f), 0);
 	assert_int_equal(f->state, l->protocol == 6 ? FLOW_TCP_SYN_SENT : FLOW_UDP);
 	for (const struct step *s = l->steps; s < l->steps + 8 && s->is != FLOW_FREE; s++) {
-		flow_touch(t, f, l->ways, s->from_backend, s->flags, 0);
+		flow_touch(t, family, f, l->ways, s->from_backend, s->flags, 0);
 		if (f->state != s->is)
 			fail_msg("%s, step %td: %s, expected %s", l->name, s - l->steps,
 				 flow_state_name(f->state), flow_state_name(s->is));

@@ -277,6 +277,98 @@ static void a_port_is_never_given_twice(void **state) {
 	free(t);
 }
 
+#define GEN 6
+
+static struct snat *entry_of(const struct flow_table *t, const struct flow *f) {
+	const struct flow_record *r = flow_record(t, 4, f);
+	uint16_t port = (uint16_t)r->snat_port;
+	struct flow_origin o = {.entry = NULL};
+
+	assert_true(flow_snat_find(t, 4, flow_snat_hash(t, 4, 5, r->snat_index, port), 5,
+				   r->snat_index, port, &o));
+	return o.entry;
+}
+
+static void an_entry_vouches_for_what_is_established(void **state) {
+	const struct flow_key k = fixture_key(4, 1, 1);
+	struct flow_table *t = table(64, 1);
+	struct flow_new tcp = fullnat;
+	struct snat *s;
+	struct flow *f;
+
+	tcp.protocol = 6;
+	assert_int_equal(fixture_create(t, &k, &tcp, 0, &f), 0);
+	s = entry_of(t, f);
+	flow_snat_vouch(t, s, f, GEN, 0);
+	assert_false(flow_snat_vouches(t, s, GEN, 0));
+	flow_touch(t, 4, f, FLOW_CONFIRMED, true, FLOW_TCP_FLAG_SYN | FLOW_TCP_FLAG_ACK, 0);
+	flow_touch(t, 4, f, FLOW_CONFIRMED, false, FLOW_TCP_FLAG_ACK, 0);
+	assert_int_equal(f->state, FLOW_TCP_ESTABLISHED);
+	assert_false(flow_snat_vouches(t, s, GEN, 0));
+	flow_snat_vouch(t, s, f, GEN, 0);
+	assert_true(flow_snat_vouches(t, s, GEN, 0));
+	assert_false(flow_snat_vouches(t, s, GEN + 1, 0)); // who leads there has changed
+	flow_touch(t, 4, f, FLOW_CONFIRMED, false, FLOW_TCP_FLAG_FIN | FLOW_TCP_FLAG_ACK, 0);
+	assert_int_equal(f->state, FLOW_TCP_FIN_WAIT);
+	assert_false(flow_snat_vouches(t, s, GEN, 0));
+	flow_remove(t, 4, f, 0);
+	assert_int_equal(s->state, SNAT_RESTING);
+	free(t);
+}
+
+// A stream whose client is silent: nothing but its snat entry knows of the answers.
+static void answers_that_were_vouched_for_keep_their_flow(void **state) {
+	const uint32_t timeout = SECONDS(120); // of udpStream
+	const struct flow_key k = fixture_key(4, 1, 1);
+	struct flow_table *t = table(64, 1);
+	struct flow_view v[4];
+	uint64_t cursor = 0;
+	uint32_t now = 0;
+	struct snat *s;
+	struct flow *f;
+
+	assert_int_equal(add(t, 4, 1, now, &f), 0);
+	flow_touch(t, 4, f, FLOW_CONFIRMED, true, 0, now);
+	s = entry_of(t, f);
+	flow_snat_vouch(t, s, f, GEN, now);
+	for (; now < 10 * timeout; now += SECONDS(4)) {
+		flow_sweep(t, now, flow_buckets(t));
+		assert_true(flow_snat_vouches(t, s, GEN, now));
+		flow_snat_note(t, s, now);
+	}
+	now += timeout - SECONDS(4); // since the last one
+	assert_int_equal(flow_scan(t, &cursor, now, v, 4), 1);
+	assert_int_equal(v[0].idle, 120);
+	assert_ptr_equal(fixture_find(t, &k, now), f);
+	now++;
+	assert_false(flow_snat_vouches(t, s, GEN, now));
+	assert_null(fixture_find(t, &k, now));
+	assert_int_equal(flow_stats(t)->evicted[0], 1);
+	free(t);
+}
+
+// The notes are coarse, and what they count goes round.
+static void what_was_heard_long_ago_is_never_new_again(void **state) {
+	const uint32_t timeout = SECONDS(120);
+	const struct flow_key k = fixture_key(4, 1, 1);
+	struct flow_table *t = table(64, 1);
+	uint32_t now = 0;
+	struct flow *f;
+
+	assert_int_equal(add(t, 4, 1, now, &f), 0);
+	flow_touch(t, 4, f, FLOW_CONFIRMED, true, 0, now);
+	flow_snat_vouch(t, entry_of(t, f), f, GEN, now);
+	for (; now < 10 * timeout; now += SECONDS(4)) { // the client goes on alone
+		flow_sweep(t, now, flow_buckets(t));
+		assert_ptr_equal(fixture_find(t, &k, now), f);
+		flow_touch(t, 4, f, FLOW_CONFIRMED, false, 0, now);
+		assert_int_equal(flow_snat_vouches(t, entry_of(t, f), GEN, now), now < timeout);
+	}
+	flow_sweep(t, now + timeout + 1, flow_buckets(t));
+	assert_int_equal(flow_stats(t)->flows[0], 0);
+	free(t);
+}
+
 static void equal_tables_give_equal_ports(void **state) {
 	struct flow_table *a = table(1000, 2), *b = table(1000, 2);
 	struct flow *f, *g;
@@ -303,6 +395,9 @@ int main(void) {
 		cmocka_unit_test(free_ports_are_found_wherever_they_are),
 		cmocka_unit_test(the_smallest_table_gives_ports_to_all_it_holds),
 		cmocka_unit_test(a_port_is_never_given_twice),
+		cmocka_unit_test(an_entry_vouches_for_what_is_established),
+		cmocka_unit_test(answers_that_were_vouched_for_keep_their_flow),
+		cmocka_unit_test(what_was_heard_long_ago_is_never_new_again),
 		cmocka_unit_test(equal_tables_give_equal_ports),
 	};
 

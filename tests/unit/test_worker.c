@@ -362,6 +362,69 @@ static void changes_of_the_tables_under_traffic_lose_no_tracked_flow(void **stat
 	}
 }
 
+// To the SNAT address and port that a client's packet was sent on with.
+static struct rte_mbuf *answer_to(struct bed *b, const uint8_t *frame) {
+	const struct l4 p = {.port = 1,
+			     .src = get32(frame + 30),
+			     .dst = get32(frame + 26),
+			     .src_port = get16(frame + 36),
+			     .dst_port = get16(frame + 34),
+			     .protocol = frame[23],
+			     .flags = ACK};
+
+	return packet_of(b, &p);
+}
+
+// From the third on the snat entry vouches for their flow.
+static void answers_are_the_same_until_their_backend_ends_and_then_none(void **state) {
+	uint8_t request[64], first[64];
+	struct rte_mbuf *m[3];
+	struct bed b;
+
+	bed_init(&b, 1);
+	bed_serve(&b, MODEL_FULLNAT, 17, 0x01);
+	bed_serve_at(&b, "other", "203.0.113.2", MODEL_FULLNAT, 17, 0x01);
+	bed_one(&b, 0, client_packet(&b, 7, 17, 0));
+	assert_int_equal(b.n_sent, 1);
+	memcpy(request, b.sent[0].frame, 64);
+	assert_non_null(bed_one(&b, 0, answer_to(&b, request)));
+	memcpy(first, b.sent[0].frame, 64);
+	assert_int_equal(get32(first + 26), VIP);
+	for (int i = 0; i < 3; i++)
+		m[i] = answer_to(&b, request);
+	b.n_sent = 0;
+	bed_burst(&b, 0, m, 3);
+	assert_int_equal(b.n_sent, 3);
+	for (int i = 0; i < 3; i++)
+		assert_memory_equal(b.sent[i].frame, first, 64);
+	bed_serve(&b, MODEL_FULLNAT, 17, 0x02); // the other one leads there as before
+	assert_null(bed_one(&b, 0, answer_to(&b, request)));
+	assert_int_equal(dropped(&b, 0, REASON_NO_FLOW_REVERSE), 1);
+	bed_fini(&b);
+}
+
+static void a_stream_of_answers_alone_keeps_its_flow_and_ends_with_it(void **state) {
+	uint8_t request[64];
+	struct bed b;
+
+	bed_init(&b, 1);
+	bed_serve(&b, MODEL_FULLNAT, 17, 0x01);
+	bed_one(&b, 0, client_packet(&b, 7, 17, 0));
+	assert_int_equal(b.n_sent, 1);
+	memcpy(request, b.sent[0].frame, 64);
+	for (int s = 0; s < 1000; s++) {
+		assert_non_null(bed_one(&b, 0, answer_to(&b, request)));
+		bed_sleep(&b, 1000);
+	}
+	bed_sleep(&b, 115000); // udpStream is 120 s
+	assert_int_equal(flows_of(&b, 0), 1);
+	for (int s = 0; s < 5 + 5; s++) // and a pass over the table
+		bed_sleep(&b, 1000);
+	assert_int_equal(flows_of(&b, 0), 0);
+	assert_null(bed_one(&b, 0, answer_to(&b, request)));
+	bed_fini(&b);
+}
+
 static int start(void **state) {
 	struct error err;
 
@@ -386,6 +449,8 @@ int main(void) {
 		cmocka_unit_test(two_packets_of_one_new_flow_in_a_burst_make_one_entry),
 		cmocka_unit_test(everything_is_back_once_all_flows_have_expired),
 		cmocka_unit_test(changes_of_the_tables_under_traffic_lose_no_tracked_flow),
+		cmocka_unit_test(answers_are_the_same_until_their_backend_ends_and_then_none),
+		cmocka_unit_test(a_stream_of_answers_alone_keeps_its_flow_and_ends_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -106,8 +106,9 @@ static inline const struct tables *bed_tables(const struct bed *b) {
 	return publish_read(b->appliance.publish);
 }
 
-// The Service 203.0.113.1:80/protocol with the backends of the mask, ports 8080 (dsr: 80).
-static inline void bed_serve(struct bed *b, enum model_mode mode, uint8_t protocol, uint32_t mask) {
+// A Service at address:80/protocol with the backends of the mask, ports 8080 (dsr: 80).
+static inline void bed_serve_at(struct bed *b, const char *name, const char *address,
+				enum model_mode mode, uint8_t protocol, uint32_t mask) {
 	struct model_frontend frontend = {.port = 80};
 	struct model_backend backends[BACKENDS];
 	struct model_service s = {.mode = (uint8_t)mode,
@@ -115,7 +116,7 @@ static inline void bed_serve(struct bed *b, enum model_mode mode, uint8_t protoc
 				  .frontends = &frontend,
 				  .backends = backends};
 
-	ip_addr_parse(&frontend.addr, "203.0.113.1");
+	ip_addr_parse(&frontend.addr, address);
 	for (uint32_t i = 0; i < BACKENDS; i++) {
 		char text[16];
 
@@ -130,11 +131,15 @@ static inline void bed_serve(struct bed *b, enum model_mode mode, uint8_t protoc
 		ip_addr_parse(&backends[s.n_backends++].addr, text);
 	}
 	snprintf(s.key.ns, sizeof(s.key.ns), "test");
-	snprintf(s.key.name, sizeof(s.key.name), "web");
+	snprintf(s.key.name, sizeof(s.key.name), "%s", name);
 	s.key.port = 80;
 	s.key.protocol = protocol;
 	assert_true(model_put(b->appliance.model, &s) >= 0);
 	assert_true(appliance_apply(&b->appliance, b->ms) >= 0);
+}
+
+static inline void bed_serve(struct bed *b, enum model_mode mode, uint8_t protocol, uint32_t mask) {
+	bed_serve_at(b, "web", "203.0.113.1", mode, protocol, mask);
 }
 
 static inline void bed_init(struct bed *b, unsigned workers) {

@@ -122,6 +122,40 @@ def an_answered_udp_flow_is_forgotten_after_udp_stream(t):
     """, since=5, proto="UDP")
 
 
+@case(**NAT, family=(4, 6))
+def answers_alone_keep_a_udp_stream(t):
+    t.service("dns", proto="UDP", port=53, to=5353, backends="b1")
+    answer = """
+        lan> b1:5353 > {s} UDP len=3
+        wan< vip:53 > {c} UDP
+    """
+    check(t, 120, f"""
+        wan> {{c}} > vip:53 UDP len=3
+        lan< {{s}} > b1:5353 UDP
+        {answer}
+        at 90
+        {answer}
+        at 180
+        {answer}
+        at 295
+        {answer}
+    """, since=295, proto="UDP")
+
+
+@case(mode="fullnat", family=(4, 6))
+def a_fin_among_answers_ends_the_long_timeout(t):
+    t.service("web", backends="b1")
+    check(t, 30, HANDSHAKE + """
+        lan> b1:8080 > {s} TCP A seq=5001 ack=1001 len=9
+        wan< vip:80 > {c} TCP A len=9
+        at 5
+        lan> b1:8080 > {s} TCP A seq=5010 ack=1001 len=9
+        wan< vip:80 > {c} TCP A len=9
+        lan> b1:8080 > {s} TCP FA seq=5019 ack=1001
+        wan< vip:80 > {c} TCP FA
+    """, since=5)
+
+
 @case(**NAT)
 def configured_timeouts_replace_the_defaults(t):
     t.service("web", backends="b1")
