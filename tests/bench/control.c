@@ -3,7 +3,9 @@
 // when their time is out.
 #include <errno.h>
 #include <rte_cycles.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "maglev/maglev.h"
@@ -13,12 +15,18 @@
 #define SURVIVORS 1024   // flows that go on while others expire
 #define EXPIRE_SECONDS 1 // after which those do
 #define GIVE_UP_MS 60000
+#define SLEEPS 4000
+#define SLEEP_US 500 // a worker's longest without interrupts
 
-static double cpu_us(void) {
+static double us_of(clockid_t clock) {
 	struct timespec t;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static double cpu_us(void) {
+	return us_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int compare(const void *a, const void *b) {
@@ -190,17 +198,37 @@ static int time_expiry(const struct options *o, struct error *err) {
 	return 0;
 }
 
+// What a machine takes for the sleeps alone: the ruler of an idle worker.
+static int time_sleeps(const struct options *o, struct error *err) {
+	const struct timespec us = {.tv_nsec = SLEEP_US * 1000};
+	double start, cpu;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(o->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0 || prctl(PR_SET_TIMERSLACK, 1000) < 0)
+		return error_set(err, -errno, "CPU %u, timer slack: %m", o->cpu);
+	start = us_of(CLOCK_MONOTONIC);
+	cpu = cpu_us();
+	for (int i = 0; i < SLEEPS; i++)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &us, NULL);
+	printf("{\"cpu\": %.3f, \"valid\": true}\n",
+	       100 * (cpu_us() - cpu) / (us_of(CLOCK_MONOTONIC) - start));
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const struct options *o, struct error *err);
 } things[] = {{"maglev", time_maglev},
 	      {"publish", time_publication},
 	      {"bytes", count_bytes},
-	      {"expire", time_expiry}};
+	      {"expire", time_expiry},
+	      {"sleep", time_sleeps}};
 
 int control_run(const struct options *o, struct error *err) {
 	for (unsigned i = 0; i < sizeof(things) / sizeof(things[0]); i++)
 		if (strcmp(things[i].name, o->what) == 0)
 			return things[i].run(o, err);
-	return error_set(err, -EINVAL, "what=%s: maglev, publish, bytes or expire", o->what);
+	return error_set(err, -EINVAL, "what=%s: maglev, publish, bytes, expire or sleep", o->what);
 }

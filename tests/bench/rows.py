@@ -116,6 +116,7 @@ def control():
                               ("cycles_while", "cycles a packet", "packet-while")):
         yield Row("control", what=f"expire/1000000/{name}", unit=unit, value=value, flows=1_000_000,
                   words={"what": "expire", "mode": "fullnat", "proto": "udp", "flows": 1_000_000})
+    yield Row("control", what="idle/sleep/cpu", unit="percent of a core", value="cpu")
     for device in ("tap", "af_packet"):  # with receive interrupts, and without
         for value, unit in (("cpu", "percent of a core"), ("first-packet-p50", "us"), ("first-packet-p99", "us")):
             yield Row("control", what=f"idle/{device}/{value}", unit=unit, value=value)
