@@ -9,6 +9,7 @@
 //     choose    for new flows: slot of the look-up table -> backend -> SNAT port; only where there are some
 //     deliver   backend -> next hop -> bytes -> transmit buffer
 //
+// Another worker's packets leave for it in name and answers, as soon as their owner is known.
 // Most packets are of this kind: no options, the port's own tag or none, no affinity, no source ranges, a next hop that is known. Whatever
 // a pass finds out of the ordinary it leaves alone, untouched, for the stages (burst.c), which do everything from the start. So
 // each rule is decided in one place, the stages; here stands only how the usual case passes them. What a known flow vouches for, that

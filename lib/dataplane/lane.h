@@ -91,7 +91,7 @@ LANE uint32_t frontend_of(const struct lane *l) {
 }
 
 LANE bool is_flow_sought(const struct lane *l) {
-	return l->way != WAY_ASIDE && l->way != WAY_VOUCHED;
+	return l->way < WAY_VOUCHED;
 }
 
 LANE struct flow_key key_of(const struct lane *l, const uint8_t family) {

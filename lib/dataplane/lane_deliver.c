@@ -245,8 +245,8 @@ LANE bool deliver(struct deliver *d, struct lane *l, const uint8_t family) {
 
 	if (l->way == WAY_VOUCHED)
 		return deliver_vouched(d, l, family);
-	if (l->way == WAY_ASIDE)
-		return false;
+	if (!is_flow_sought(l))
+		return l->way == WAY_MOVED;
 	if (unlikely(f == NULL ? l->twin : flow_moves(d->flows) != d->moves)) {
 		struct flow_key k = key_of(l, family);
 

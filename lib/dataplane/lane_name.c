@@ -8,24 +8,34 @@ LANE void name_flow(const struct worker *w, struct lane *l, bool port, const uin
 	flow_prefetch(w->flows, family, l->hash, port);
 }
 
-LANE bool is_owner(const struct lane_burst *b, const struct lane *l, bool by_address,
-		   const uint8_t family) {
-	const struct flow_key k = key_of(l, family);
-
-	return tables_owner(b->t, family, k.addr, k.port, by_address) == b->w->id;
+// False: it is another worker's, and on its way there. Whether it is sound will be asked there.
+LANE bool is_kept(const struct lane_burst *b, struct lane *l, uint16_t owner) {
+	if (owner == b->w->id)
+		return true;
+	l->way = WAY_MOVED;
+	move_frame(b->w, l->m, owner);
+	return false;
 }
 
-LANE bool name_in(const struct lane_burst *b, struct lane *l, const uint8_t family) {
+LANE uint16_t owner_of_key(const struct lane_burst *b, const struct lane *l, bool by_address,
+			   const uint8_t family) {
+	const struct flow_key k = key_of(l, family);
+
+	return tables_owner(b->t, family, k.addr, k.port, by_address);
+}
+
+LANE void name_in(const struct lane_burst *b, struct lane *l, const uint8_t family) {
 	const struct tables *t = b->t;
 
-	if (!frontend_ref_is_plain(l->frontend))
-		return false;
+	if (!frontend_ref_is_plain(l->frontend)) {
+		l->way = WAY_ASIDE;
+		return;
+	}
 	set_key_of(l, src_of(l, family), src_port_of(l, family), l->frontend.id, family);
 	if (!b->any_owner && !tables_is_receivers(t, l->frontend) &&
-	    !is_owner(b, l, l->frontend.owner_by_address, family))
-		return false;
+	    !is_kept(b, l, owner_of_key(b, l, l->frontend.owner_by_address, family)))
+		return;
 	name_flow(b->w, l, l->frontend.mode == TABLES_FULLNAT, family);
-	return true;
 }
 
 // True when some are not to a frontend.
@@ -40,8 +50,7 @@ LANE bool name_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 			others = true;
 		} else if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend,
 				     family)) {
-			if (!name_in(b, l, family))
-				l->way = WAY_ASIDE;
+			name_in(b, l, family);
 		} else {
 			others = true;
 			name_endpoint(b->t, l, family);
@@ -67,8 +76,8 @@ LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref
 	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
 	if (!b->any_owner &&
-	    tables_back_owner(b->t, family, endpoint, l->snat_index, port) != b->w->id)
-		return false;
+	    !is_kept(b, l, tables_back_owner(b->t, family, endpoint, l->snat_index, port)))
+		return true;
 	l->hash = flow_snat_hash(b->w->flows, family, l->endpoint, l->snat_index, port);
 	flow_snat_prefetch(b->w->flows, family, l->hash);
 	return true;
@@ -79,12 +88,13 @@ LANE bool name_dnat(const struct lane_burst *b, struct lane *l, struct endpoint_
 	if (!endpoint.dnat || endpoint.ambiguous)
 		return false;
 	set_key_of(l, dst_of(l, family), dst_port_of(l, family), endpoint.frontend, family);
-	if (!b->any_owner && !is_owner(b, l, endpoint.owner_by_address, family))
-		return false;
+	if (!b->any_owner && !is_kept(b, l, owner_of_key(b, l, endpoint.owner_by_address, family)))
+		return true;
 	name_flow(b->w, l, false, family);
 	return true;
 }
 
+// False: out of the ordinary.
 LANE bool name_answer(const struct lane_burst *b, struct lane *l, const uint8_t family) {
 	struct endpoint_ref endpoint;
 	struct local_ref local;

@@ -21,10 +21,14 @@ uint16_t owner_of(const struct tables *t, const struct packet *k, uint16_t self)
 }
 
 void move_packet(struct worker *w, struct packet *k, uint16_t owner) {
+	k->fate = FATE_MOVED;
+	move_frame(w, k->m, owner);
+}
+
+void move_frame(struct worker *w, struct rte_mbuf *m, uint16_t owner) {
 	struct tx_buffer *b = &w->move[owner];
 
-	k->fate = FATE_MOVED;
-	b->m[b->n++] = k->m;
+	b->m[b->n++] = m;
 	if (b->n == BURST) // a worker with several queues reads several bursts before it flushes
 		worker_flush(w);
 }

@@ -26,6 +26,7 @@ enum way {
 	WAY_BACK_DNAT, // from a backend, addressed to the client
 	WAY_BACK_SNAT, // from a backend, addressed to an SNAT address
 	WAY_VOUCHED,   // the same in the short way, where the snat entry vouches for its flow
+	WAY_MOVED,     // in the short way: given to its owner
 	WAY_ASIDE,     // ARP, ND, ICMP: handled one by one after the flows
 };
 

@@ -51,6 +51,7 @@ bool find_route(const struct dataplane *dp, const struct tables *t, uint8_t fami
 // Look again, on the way in: an earlier packet of the burst may have made the flow.
 void track_in(struct worker *w, const struct tables *t, struct packet *k);
 void move_packet(struct worker *w, struct packet *k, uint16_t owner);
+void move_frame(struct worker *w, struct rte_mbuf *m, uint16_t owner);
 // The known flow behind keys that find_quoted() or classify set; nothing is touched. Sets flow, backend, frontend, SNAT fields.
 bool find_related(struct worker *w, const struct tables *t, struct packet *k);
 
