@@ -10,6 +10,7 @@
 //     deliver   backend -> next hop -> bytes -> transmit buffer
 //
 // Another worker's packets leave for it in name and answers, as soon as their owner is known.
+//
 // Most packets are of this kind: no options, the port's own tag or none, no affinity, no source ranges, a next hop that is known. Whatever
 // a pass finds out of the ordinary it leaves alone, untouched, for the stages (burst.c), which do everything from the start. So
 // each rule is decided in one place, the stages; here stands only how the usual case passes them. What a known flow vouches for, that
@@ -44,7 +45,12 @@ static uint16_t pass_all(const struct lane_burst *b, struct lane *lanes, uint16_
 
 uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **m, uint16_t n,
 		    bool handed_over, struct rte_mbuf **rest) {
-	const struct lane_burst b = {.w = w, .t = t, .any_owner = t->workers == 1 || handed_over};
+	const struct lane_burst b = {.w = w,
+				     .t = t,
+				     .flows = w->flows,
+				     .now = w->now,
+				     .any_owner = t->workers == 1 || handed_over,
+				     .traced = w->dp->trace != NULL};
 	struct lanes lanes = lane_read(t, w->lanes, m, n, rest);
 	uint16_t n4 = (uint16_t)(lanes.end4 - w->lanes),
 		 n6 = (uint16_t)(w->lanes + BURST - lanes.begin6);

@@ -19,11 +19,14 @@
 
 #define LANE_SPECIAL_FLAGS (PARSE_TCP_FIN | PARSE_TCP_SYN | PARSE_TCP_RST)
 
-// All that a burst has in common.
+// All that a burst has in common. Passes copy it: stores into packets might change what it points at, for all that a compiler knows.
 struct lane_burst {
 	struct worker *w;
 	const struct tables *t;
+	struct flow_table *flows;
+	uint32_t now;
 	bool any_owner; // one worker, or packets that were handed over to their owner
+	bool traced;    // somebody wants to be told
 };
 
 struct lanes { // how far they are filled: IPv4 grows up, IPv6 down; and the number of packets for the stages

@@ -3,53 +3,94 @@
 #include "dataplane/lane.h"
 #include "flow/flow_create.h"
 
-struct deliver { // what a pass reads for every packet: stores into packets might change it, for all that a compiler knows
-	const struct lane_burst *burst;
-	struct worker *w;
-	const struct tables *t;
-	const struct tables_port *ports;
-	const struct backend *backends;
-	const struct neighbor_table *neighbors;
-	struct flow_table *flows;
-	uint32_t now;
-	uint32_t
-		moves; // of the flow table when flows were found; entries stay where they were until it changes
-	uint32_t near; // where the last route was found
-	bool traced;
-};
+#define NO_ROUTE (LPM_NONE - 1) // none yet: no index is that large
 
-struct hop { // the next hop's word, and the egress port
-	uint64_t word;
+struct hop {          // where a packet leaves
+	uint64_t mac; // of the next hop, as it lies in the frame's first bytes
+	const struct tables_port *via;
+	struct tx_buffer *tx;
 	uint16_t port;
 };
 
-// False: its MAC is not known, or the packet is too long for the port.
-LANE bool use_nexthop(const struct deliver *d, const struct lane *l, uint32_t nexthop,
-		      struct hop *out) {
+struct deliver { // what a pass reads for every packet; as struct lane_burst, which is in it
+	struct lane_burst b;
+	const struct tables_port *ports;
+	const struct backend *backends;
+	const struct neighbor_table *neighbors;
+	uint32_t
+		moves; // of the flow table when flows were found; entries stay where they were until it changes
+	struct lpm_near4 near4;
+	struct lpm_near6 near6;
+	uint32_t route; // the last one to a gateway that a packet took, and that gateway
+	struct hop gateway;
+};
+
+// False: its MAC is not known.
+LANE bool use_nexthop(const struct deliver *d, uint32_t nexthop, struct hop *out) {
+	uint64_t word = neighbor_word(d->neighbors, nexthop);
+
 	out->port = neighbor_port(d->neighbors, nexthop);
-	out->word = neighbor_word(d->neighbors, nexthop);
-	return (out->word & NEIGHBOR_KNOWN) && l->p.l3_len <= d->ports[out->port].mtu;
+	out->via = &d->ports[out->port];
+	out->tx = &d->b.w->tx[out->port];
+	out->mac = rte_cpu_to_be_64(word << 16);
+	return (word & NEIGHBOR_KNOWN) != 0;
+}
+
+LANE bool fits(const struct lane *l, const struct hop *hop) {
+	return l->p.l3_len <= hop->via->mtu;
 }
 
 LANE bool route_in(const struct deliver *d, const struct lane *l, const struct backend *b,
 		   struct hop *out) {
-	return b->nexthop != TABLES_NO_ID && use_nexthop(d, l, b->nexthop, out);
+	return b->nexthop != TABLES_NO_ID && use_nexthop(d, b->nexthop, out) && fits(l, out);
 }
 
-LANE bool route_back(struct deliver *d, const struct lane *l, struct hop *out,
+// Any route; one to a gateway is kept for the packets that follow.
+LANE bool take_route(struct deliver *d, const struct lane *l, uint32_t i, struct hop *out,
 		     const uint8_t family) {
-	const struct tables *t = d->t;
 	const struct flow_key k = key_of(l, family);
-	uint32_t i = family == 4 ? lpm_find4_near(t->route_map, k.addr[0], &d->near)
-				 : lpm_find6_near(t->route_map, (const uint8_t *)k.addr, &d->near);
+	const struct route *r;
 	uint32_t nexthop;
 
 	if (i == LPM_NONE)
 		return false;
-	nexthop = t->routes[i].nexthop;
-	if (t->routes[i].on_link)
-		nexthop = neighbor_find(d->neighbors, t->routes[i].port, family, k.addr);
-	return nexthop != NEIGHBOR_NONE && use_nexthop(d, l, nexthop, out);
+	r = &d->b.t->routes[i];
+	nexthop = r->nexthop;
+	if (r->on_link)
+		nexthop = neighbor_find(d->neighbors, r->port, family, k.addr);
+	if (nexthop == NEIGHBOR_NONE || !use_nexthop(d, nexthop, out))
+		return false;
+	if (!r->on_link) {
+		d->route = i;
+		d->gateway = *out;
+	}
+	return true;
+}
+
+static __attribute__((noinline)) bool take_route4(struct deliver *d, const struct lane *l,
+						  uint32_t i, struct hop *out) {
+	return take_route(d, l, i, out, 4);
+}
+
+static __attribute__((noinline)) bool take_route6(struct deliver *d, const struct lane *l,
+						  uint32_t i, struct hop *out) {
+	return take_route(d, l, i, out, 6);
+}
+
+// To the client: the gateway that others were sent to, or what *room is filled with. NULL: not known, or the packet is too long.
+LANE const struct hop *route_back(struct deliver *d, const struct lane *l, struct hop *room,
+				  const uint8_t family) {
+	const struct lpm *map = d->b.t->route_map;
+	uint32_t i = family == 4 ? lpm_find4_near(map, (uint32_t)(l->want.a >> 32), &d->near4)
+				 : lpm_find6_near(map, (const uint8_t *)l->client6, &d->near6);
+	const struct hop *hop = &d->gateway;
+
+	if (unlikely(i != d->route)) {
+		if (!(family == 4 ? take_route4(d, l, i, room) : take_route6(d, l, i, room)))
+			return NULL;
+		hop = room;
+	}
+	return fits(l, hop) ? hop : NULL;
 }
 
 LANE struct rewrite_end lane_end(const void *addr, uint16_t port, const uint8_t family) {
@@ -77,8 +118,8 @@ LANE void rewrite_in(const struct deliver *d, struct lane *l, const struct backe
 		rewrite(l, family, NULL, &dst);
 		return;
 	}
-	at = flow_port_of(d->flows, family, f);
-	snat = family == 4 ? &d->t->snat4[at.index] : &d->t->snat6[at.index];
+	at = flow_port_of(d->b.flows, family, f);
+	snat = family == 4 ? &d->b.t->snat4[at.index] : &d->b.t->snat6[at.index];
 	src = lane_end(snat->b, rte_cpu_to_be_16(at.port), family);
 	rewrite(l, family, &src, &dst);
 }
@@ -95,15 +136,20 @@ LANE void rewrite_back(struct lane *l, const struct frontend *f, const uint8_t f
 	rewrite(l, family, &src, &dst);
 }
 
-// The Ethernet header: in place where nothing but addresses changes.
-LANE void put_l2(const struct tables_port *port, struct lane *l, uint64_t word,
-		 const uint8_t family) {
-	uint64_t dst = rte_cpu_to_be_64(word << 16), src = parse_load64(port->mac.b);
-	uint8_t *frame = rte_pktmbuf_mtod(l->m, uint8_t *);
+// Where the header grows or shrinks. Apart, as an address that is taken keeps a value in memory.
+static __attribute__((noinline)) void put_l2_anew(const struct lane *l,
+						  const struct tables_port *via, uint64_t mac,
+						  uint16_t ethertype) {
+	write_l2(via, l->m, l->l2_len, (const uint8_t *)&mac, ethertype);
+}
 
-	if (l->ip - frame != 14 || port->vlan != 0) {
-		write_l2(port, l->m, (uint16_t)(l->ip - frame), (const uint8_t *)&dst,
-			 family == 4 ? 0x0800 : 0x86dd);
+// The Ethernet header: in place where nothing but addresses changes.
+LANE void put_l2(struct lane *l, const struct hop *hop, const uint8_t family) {
+	uint64_t dst = hop->mac, src = parse_load64(hop->via->mac.b);
+	uint8_t *frame = l->ip - 14;
+
+	if (unlikely(l->l2_len != 14 || hop->via->vlan != 0)) {
+		put_l2_anew(l, hop->via, hop->mac, family == 4 ? 0x0800 : 0x86dd);
 		return;
 	}
 #if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
@@ -113,14 +159,14 @@ LANE void put_l2(const struct tables_port *port, struct lane *l, uint64_t word,
 	memcpy(frame + 8, &src, 4);
 #else
 	memcpy(frame, &dst, 6);
-	memcpy(frame + 6, port->mac.b, 6);
+	memcpy(frame + 6, hop->via->mac.b, 6);
 #endif
 }
 
 LANE void send_off(const struct deliver *d, struct lane *l, const struct hop *hop,
 		   const uint8_t family) {
-	put_l2(&d->ports[hop->port], l, hop->word, family);
-	push_frame(d->w, l->m, hop->port);
+	put_l2(l, hop, family);
+	push_frame_to(d->b.w, hop->tx, l->m, hop->port);
 }
 
 LANE enum flow_ways ways_of_mode(uint8_t mode) {
@@ -129,11 +175,21 @@ LANE enum flow_ways ways_of_mode(uint8_t mode) {
 				     : FLOW_CONFIRMED;
 }
 
-LANE void touch(const struct deliver *d, const struct lane *l, struct flow *f, uint8_t mode,
-		const bool back, const uint8_t family) {
-	flow_note(f, d->now);
-	if (unlikely(!flow_is_settled(f, back, l->p.tcp_flags)))
-		flow_advance(d->flows, family, f, ways_of_mode(mode), back, l->p.tcp_flags);
+// Its state is one that packets change. Seldom, and so apart.
+static __attribute__((noinline)) void advance(struct flow_table *flows, uint8_t family,
+					      struct flow *f, struct frontend_ref to, bool back,
+					      uint8_t tcp_flags) {
+	flow_advance(flows, family, f, ways_of_mode((uint8_t)to.mode), back, tcp_flags);
+}
+
+// Packets with special flags are not delivered here: the others leave a settled flow as it is.
+LANE void touch(const struct deliver *d, const struct lane *l, struct flow *f,
+		struct frontend_ref to, const bool back, const uint8_t family) {
+	bool settled = flow_is_settled(f, back, 0);
+
+	flow_note(f, d->b.now);
+	if (unlikely(!settled))
+		advance(d->b.flows, family, f, to, back, l->p.tcp_flags);
 }
 
 static void tell(const struct deliver *d, uint64_t trace, uint8_t reason, uint32_t service,
@@ -144,58 +200,63 @@ static void tell(const struct deliver *d, uint64_t trace, uint8_t reason, uint32
 			    .service = service,
 			    .backend = backend};
 
-	d->w->dp->trace(d->w->dp->trace_ctx, d->t, &v);
+	d->b.w->dp->trace(d->b.w->dp->trace_ctx, d->b.t, &v);
 }
 
 // A flow that is known and goes on as it was.
-LANE bool deliver_known_in(struct deliver *d, struct lane *l, struct flow *f,
-			   const uint8_t family) {
+LANE bool deliver_known_in(struct deliver *d, struct lane *l, struct flow *f, const uint8_t family,
+			   const bool traced) {
 	const struct backend *b = &d->backends[f->backend];
-	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
+	uint64_t trace = traced ? worker_trace_get(d->b.w->dp, l->m) : 0;
 	struct hop hop;
 
 	if (!backend_serves(b, (uint8_t)f->gen, l->frontend.service) || !route_in(d, l, b, &hop))
 		return false;
-	touch(d, l, f, (uint8_t)l->frontend.mode, false, family);
+	touch(d, l, f, l->frontend, false, family);
 	if (l->frontend.mode != TABLES_DSR)
 		rewrite_in(d, l, b, f, family);
 	send_off(d, l, &hop, family);
-	if (d->traced)
+	if (traced)
 		tell(d, trace, REASON_TRACKED, l->frontend.service, (uint32_t)f->backend);
 	return true;
 }
 
 LANE bool deliver_known_back(struct deliver *d, struct lane *l, struct flow *f,
-			     const uint8_t family) {
+			     const uint8_t family, const bool traced) {
 	const struct backend *b = &d->backends[f->backend];
-	const struct frontend *front = &d->t->frontends[frontend_of(l)];
-	uint64_t trace = d->traced ? worker_trace_get(d->w->dp, l->m) : 0;
-	struct hop hop;
+	const struct frontend *front = &d->b.t->frontends[frontend_of(l)];
+	uint64_t trace = traced ? worker_trace_get(d->b.w->dp, l->m) : 0;
+	const struct hop *hop;
+	struct hop room;
 
-	if (!backend_serves(b, (uint8_t)f->gen, front->ref.service) || b->endpoint != l->endpoint ||
-	    !route_back(d, l, &hop, family))
+	if (!backend_serves(b, (uint8_t)f->gen, front->ref.service) || b->endpoint != l->endpoint)
 		return false;
-	touch(d, l, f, (uint8_t)front->ref.mode, true, family);
-	if (l->way == WAY_BACK_SNAT && flow_moves(d->flows) == d->moves)
-		flow_snat_vouch(d->flows, l->snat, f, l->endpoint_gen, d->now);
+	hop = route_back(d, l, &room, family);
+	if (hop == NULL)
+		return false;
+	touch(d, l, f, front->ref, true, family);
+	if (l->way == WAY_BACK_SNAT && flow_moves(d->b.flows) == d->moves)
+		flow_snat_vouch(d->b.flows, l->snat, f, l->endpoint_gen, d->b.now);
 	rewrite_back(l, front, family);
-	send_off(d, l, &hop, family);
-	if (d->traced)
+	send_off(d, l, hop, family);
+	if (traced)
 		tell(d, trace, REASON_REVERSE, front->ref.service, (uint32_t)f->backend);
 	return true;
 }
 
 // An answer of fullnat whose flow need not be looked at.
 LANE bool deliver_vouched(struct deliver *d, struct lane *l, const uint8_t family) {
-	const struct frontend *front = &d->t->frontends[frontend_of(l)];
-	struct hop hop;
+	const struct frontend *front = &d->b.t->frontends[frontend_of(l)];
+	const struct hop *hop;
+	struct hop room;
 
-	if (flow_moves(d->flows) != d->moves || front->ref.service == TABLES_NO_ID ||
-	    !route_back(d, l, &hop, family))
+	if (flow_moves(d->b.flows) != d->moves || front->ref.service == TABLES_NO_ID)
 		return false;
-	flow_snat_note(d->flows, l->snat, d->now);
+	hop = route_back(d, l, &room, family);
+	if (hop == NULL)
+		return false;
 	rewrite_back(l, front, family);
-	send_off(d, l, &hop, family);
+	send_off(d, l, hop, family);
 	return true;
 }
 
@@ -211,23 +272,23 @@ LANE bool deliver_new(struct deliver *d, struct lane *l, const uint8_t family) {
 	const struct backend *b = &d->backends[l->backend];
 	const struct flow_key key = key_of(l, family);
 	uint8_t mode = (uint8_t)l->frontend.mode;
-	uint64_t trace = d->traced ? worker_trace_get(d->burst->w->dp, l->m) : 0;
+	uint64_t trace = d->b.traced ? worker_trace_get(d->b.w->dp, l->m) : 0;
 	struct flow_new n;
 	struct flow *f;
 	struct hop hop;
 
-	if (!is_creatable(d->t, mode, b, family) || !route_in(d, l, b, &hop))
+	if (!is_creatable(d->b.t, mode, b, family) || !route_in(d, l, b, &hop))
 		return false;
-	n = new_of(d->burst, l);
-	if (flow_create_in(d->flows, family, &key, l->hash, &n, d->now, &f) < 0)
+	n = new_of(&d->b, l);
+	if (flow_create_in(d->b.flows, family, &key, l->hash, &n, d->b.now, &f) < 0)
 		return false;
 	if ((l->p.tcp_flags & PARSE_TCP_SYN) && mode != TABLES_DSR)
-		clamp_mss(d->t, hop.port, family, l4_of(l, family),
+		clamp_mss(d->b.t, hop.port, family, l4_of(l, family),
 			  (uint16_t)(l->p.l3_len - l3_size(family)));
 	if (mode != TABLES_DSR)
 		rewrite_in(d, l, b, f, family);
 	send_off(d, l, &hop, family);
-	if (d->traced)
+	if (d->b.traced)
 		tell(d, trace, REASON_NEW, l->frontend.service, l->backend);
 	return true;
 }
@@ -240,48 +301,51 @@ static __attribute__((noinline)) bool deliver_new6(struct deliver *d, struct lan
 	return deliver_new(d, l, 6);
 }
 
-LANE bool deliver(struct deliver *d, struct lane *l, const uint8_t family) {
+// True: it is on its way.
+LANE bool deliver(struct deliver *d, struct lane *l, const uint8_t family, const bool traced) {
 	struct flow *f = l->flow;
 
-	if (l->way == WAY_VOUCHED)
-		return deliver_vouched(d, l, family);
 	if (!is_flow_sought(l))
-		return l->way == WAY_MOVED;
-	if (unlikely(f == NULL ? l->twin : flow_moves(d->flows) != d->moves)) {
+		return l->way == WAY_VOUCHED ? deliver_vouched(d, l, family) : l->way == WAY_MOVED;
+	if (unlikely(f == NULL ? l->twin : flow_moves(d->b.flows) != d->moves)) {
 		struct flow_key k = key_of(l, family);
 
-		f = flow_find_in(d->flows, family, &k, l->hash, d->now);
+		f = flow_find_in(d->b.flows, family, &k, l->hash, d->b.now);
 	}
 	if (f == NULL) // one that was found was cleared since: nothing is chosen for it
 		return l->flow == NULL && (family == 4 ? deliver_new4(d, l) : deliver_new6(d, l));
-	if ((l->p.tcp_flags & LANE_SPECIAL_FLAGS) != 0 || flow_is_expired(d->flows, f, d->now))
+	if ((l->p.tcp_flags & LANE_SPECIAL_FLAGS) != 0 || flow_is_overdue(d->b.flows, f, d->b.now))
 		return false;
-	return l->way == WAY_IN ? deliver_known_in(d, l, f, family)
-				: deliver_known_back(d, l, f, family);
+	return l->way == WAY_IN ? deliver_known_in(d, l, f, family, traced)
+				: deliver_known_back(d, l, f, family, traced);
 }
 
 LANE uint16_t deliver_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
-			  struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family) {
-	struct worker *w = b->w;
-	struct deliver d = {.burst = b,
-			    .w = w,
-			    .t = b->t,
-			    .ports = b->t->ports,
-			    .backends = b->t->backends,
-			    .neighbors = w->dp->neighbors,
-			    .flows = w->flows,
-			    .now = w->now,
-			    .moves = flow_moves(w->flows),
-			    .traced = w->dp->trace != NULL};
+			  struct rte_mbuf **rest, uint16_t n_rest, const uint8_t family,
+			  const bool traced) {
+	struct deliver d;
 
+	d.b = *b;
+	d.ports = b->t->ports;
+	d.backends = b->t->backends;
+	d.neighbors = b->w->dp->neighbors;
+	d.moves = flow_moves(b->flows);
+	d.route = NO_ROUTE;
+	if (family == 4)
+		d.near4 = (struct lpm_near4){.size = 0};
+	else
+		d.near6 = (struct lpm_near6){.size = 0};
 	for (uint16_t i = 0; i < n; i++)
-		if (!deliver(&d, &lanes[i], family))
+		if (!deliver(&d, &lanes[i], family, traced))
 			rest[n_rest++] = lanes[i].m;
 	return n_rest;
 }
 
 uint16_t lane_deliver(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		      struct rte_mbuf **rest, uint16_t n_rest, uint8_t family) {
-	return family == 4 ? deliver_all(b, lanes, n, rest, n_rest, 4)
-			   : deliver_all(b, lanes, n, rest, n_rest, 6);
+	if (b->traced)
+		return family == 4 ? deliver_all(b, lanes, n, rest, n_rest, 4, true)
+				   : deliver_all(b, lanes, n, rest, n_rest, 6, true);
+	return family == 4 ? deliver_all(b, lanes, n, rest, n_rest, 4, false)
+			   : deliver_all(b, lanes, n, rest, n_rest, 6, false);
 }

@@ -2,10 +2,11 @@
 // The short way from addresses to flows: frontends, endpoints, and the flow's bucket.
 #include "dataplane/lane.h"
 
-LANE void name_flow(const struct worker *w, struct lane *l, bool port, const uint8_t family) {
-	l->hash = flow_hash_of(w->flows, family, l->client6, l->want);
-	l->flow = flow_home(w->flows, family, l->hash);
-	flow_prefetch(w->flows, family, l->hash, port);
+LANE void name_flow(const struct flow_table *flows, struct lane *l, bool port,
+		    const uint8_t family) {
+	l->hash = flow_hash_of(flows, family, l->client6, l->want);
+	l->flow = flow_home(flows, family, l->hash);
+	flow_prefetch(flows, family, l->hash, port);
 }
 
 // False: it is another worker's, and on its way there. Whether it is sound will be asked there.
@@ -24,33 +25,35 @@ LANE uint16_t owner_of_key(const struct lane_burst *b, const struct lane *l, boo
 	return tables_owner(b->t, family, k.addr, k.port, by_address);
 }
 
-LANE void name_in(const struct lane_burst *b, struct lane *l, const uint8_t family) {
-	const struct tables *t = b->t;
-
-	if (!frontend_ref_is_plain(l->frontend)) {
+LANE void name_in(const struct lane_burst *b, struct lane *l, struct frontend_ref to,
+		  const uint8_t family) {
+	if (!frontend_ref_is_plain(to)) {
 		l->way = WAY_ASIDE;
 		return;
 	}
-	set_key_of(l, src_of(l, family), src_port_of(l, family), l->frontend.id, family);
-	if (!b->any_owner && !tables_is_receivers(t, l->frontend) &&
-	    !is_kept(b, l, owner_of_key(b, l, l->frontend.owner_by_address, family)))
+	l->frontend = to;
+	set_key_of(l, src_of(l, family), src_port_of(l, family), to.id, family);
+	if (!b->any_owner && !tables_is_receivers(b->t, to) &&
+	    !is_kept(b, l, owner_of_key(b, l, to.owner_by_address, family)))
 		return;
-	name_flow(b->w, l, l->frontend.mode == TABLES_FULLNAT, family);
+	name_flow(b->flows, l, to.mode == TABLES_FULLNAT, family);
 }
 
 // True when some are not to a frontend.
-LANE bool name_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+LANE bool name_all(const struct lane_burst burst, struct lane *lanes, uint16_t n,
 		   const uint8_t family) {
+	const struct lane_burst *b = &burst;
+	const struct tuple_map *map = b->t->frontend_map;
 	bool others = false;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
+		struct frontend_ref to;
 
 		if (l->way != WAY_IN) {
 			others = true;
-		} else if (find_slot(l, b->t->frontend_map, dst_of(l, family), &l->frontend,
-				     family)) {
-			name_in(b, l, family);
+		} else if (find_slot(l, map, dst_of(l, family), &to, family)) {
+			name_in(b, l, to, family);
 		} else {
 			others = true;
 			name_endpoint(b->t, l, family);
@@ -60,7 +63,7 @@ LANE bool name_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 }
 
 bool lane_name(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
-	return family == 4 ? name_all(b, lanes, n, 4) : name_all(b, lanes, n, 6);
+	return family == 4 ? name_all(*b, lanes, n, 4) : name_all(*b, lanes, n, 6);
 }
 
 // --- answers ---
@@ -70,16 +73,16 @@ LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref
 	uint16_t port = rte_be_to_cpu_16(dst_port_of(l, family));
 
 	l->way = WAY_BACK_SNAT;
-	l->snat_index = (uint8_t)local.snat_index;
-	l->snat_port = port;
 	l->endpoint_gen = (uint8_t)endpoint.gen;
 	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
 	if (!b->any_owner &&
-	    !is_kept(b, l, tables_back_owner(b->t, family, endpoint, l->snat_index, port)))
+	    !is_kept(b, l, tables_back_owner(b->t, family, endpoint, local.snat_index & 63, port)))
 		return true;
-	l->hash = flow_snat_hash(b->w->flows, family, l->endpoint, l->snat_index, port);
-	flow_snat_prefetch(b->w->flows, family, l->hash);
+	l->want.a = flow_snat_key(endpoint.id, local.snat_index & 63, port);
+	l->hash = flow_snat_hash(b->flows, family, l->want.a);
+	l->snat = flow_snat_home(b->flows, family, l->hash);
+	flow_snat_prefetch(b->flows, family, l->hash);
 	return true;
 }
 
@@ -90,7 +93,7 @@ LANE bool name_dnat(const struct lane_burst *b, struct lane *l, struct endpoint_
 	set_key_of(l, dst_of(l, family), dst_port_of(l, family), endpoint.frontend, family);
 	if (!b->any_owner && !is_kept(b, l, owner_of_key(b, l, endpoint.owner_by_address, family)))
 		return true;
-	name_flow(b->w, l, false, family);
+	name_flow(b->flows, l, false, family);
 	return true;
 }
 
@@ -129,9 +132,9 @@ LANE bool name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t 
 }
 
 // Nothing in the flow could change, nor would anybody be told.
-LANE bool is_vouched(const struct lane_burst *b, const struct lane *l) {
-	return (l->p.tcp_flags & LANE_SPECIAL_FLAGS) == 0 && b->w->dp->trace == NULL &&
-	       flow_snat_vouches(b->w->flows, l->snat, l->endpoint_gen, b->w->now);
+LANE bool is_vouched(const struct lane_burst *b, const struct lane *l, const struct snat *s) {
+	return (l->p.tcp_flags & LANE_SPECIAL_FLAGS) == 0 && !b->traced &&
+	       flow_snat_vouches(b->flows, s, l->endpoint_gen, b->now);
 }
 
 // The snat entry names the flow.
@@ -139,37 +142,38 @@ LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t 
 		       const uint8_t family) {
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
-		struct flow_origin o;
+		struct snat *s;
 
 		if (l->way != WAY_BACK_SNAT)
 			continue;
-		if (!flow_snat_find(b->w->flows, family, l->hash, l->endpoint, l->snat_index,
-				    l->snat_port, &o)) {
+		s = flow_snat_seek(b->flows, family, l->hash, l->want.a, l->snat);
+		if (s == NULL) {
 			l->way = WAY_ASIDE;
 			continue;
 		}
-		set_key_of(l, o.addr, o.port, o.frontend, family);
-		l->snat = o.entry;
-		if (is_vouched(b, l)) {
+		l->want = flow_snat_want(family, s, l->client6);
+		if (is_vouched(b, l, s)) {
 			l->way = WAY_VOUCHED;
-			rte_prefetch0(&b->t->frontends[o.frontend]);
+			flow_snat_note(b->flows, s, b->now);
+			rte_prefetch0(&b->t->frontends[frontend_of(l)]);
 		} else {
-			name_flow(b->w, l, false, family);
+			l->snat = s;
+			name_flow(b->flows, l, false, family);
 		}
 	}
 }
 
-LANE void name_all_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+LANE void name_all_answers(const struct lane_burst b, struct lane *lanes, uint16_t n,
 			   const uint8_t family) {
-	if (name_answers(b, lanes, n, family))
-		name_origins(b, lanes, n, family);
+	if (name_answers(&b, lanes, n, family))
+		name_origins(&b, lanes, n, family);
 }
 
 void lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
 	if (family == 4)
-		name_all_answers(b, lanes, n, 4);
+		name_all_answers(*b, lanes, n, 4);
 	else
-		name_all_answers(b, lanes, n, 6);
+		name_all_answers(*b, lanes, n, 6);
 }
 
 // --- flows ---
@@ -183,8 +187,9 @@ LANE void fetch_choice(const struct tables *t, const struct lane *l) {
 }
 
 // True when some packets have no flow.
-LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+LANE bool find_all(const struct lane_burst burst, struct lane *lanes, uint16_t n,
 		   const uint8_t family) {
+	const struct lane_burst *b = &burst;
 	const struct backend *backends = b->t->backends;
 	bool missing = false;
 
@@ -193,7 +198,7 @@ LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 
 		if (!is_flow_sought(l))
 			continue;
-		l->flow = flow_seek(b->w->flows, family, l->client6, l->want, l->hash, l->flow);
+		l->flow = flow_seek(b->flows, family, l->client6, l->want, l->hash, l->flow);
 		if (l->flow != NULL) {
 			rte_prefetch0(&backends[l->flow->backend]);
 		} else {
@@ -207,5 +212,5 @@ LANE bool find_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 }
 
 bool lane_find(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
-	return family == 4 ? find_all(b, lanes, n, 4) : find_all(b, lanes, n, 6);
+	return family == 4 ? find_all(*b, lanes, n, 4) : find_all(*b, lanes, n, 6);
 }

@@ -29,7 +29,7 @@ LANE bool name_choice(const struct lane_burst *b, struct lane *l, const uint8_t 
 	if (s->table.size > 0)
 		maglev_prefetch(&s->table, l->choice);
 	rte_prefetch0(s->usable);
-	flow_prefetch_record(b->w->flows, family, l->hash);
+	flow_prefetch_record(b->flows, family, l->hash);
 	return true;
 }
 
@@ -55,7 +55,7 @@ static void draw_all(const struct lane_burst *b, struct lane *const *new, uint16
 		if (!is_fullnat(l))
 			continue;
 		set_own_ports(b->w, b->t, &f);
-		l->drawn = flow_port_draw(b->w->flows, family, &f, &ahead);
+		l->drawn = flow_port_draw(b->flows, family, &f, &ahead);
 	}
 }
 

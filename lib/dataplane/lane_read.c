@@ -4,23 +4,23 @@
 
 #define AHEAD 16 // frames whose first line is on its way
 
-// To our MAC, from another host's; the IP header begins at 14, or at 18 behind the port's own tag. NULL: not so.
-LANE uint8_t *find_ip(const struct tables_port *port, uint8_t *frame, uint16_t *ethertype) {
+// To our MAC, from another host's; the IP header begins at 14, or at 18 behind the port's own tag. 0: not so.
+LANE uint8_t find_ip(const struct tables_port *port, const uint8_t *frame, uint16_t *ethertype) {
 	uint64_t mac = parse_load64(port->mac.b), to = parse_load64(frame),
 		 from = parse_load64(frame + 6);
 
 	if ((rte_le_to_cpu_64(to ^ mac) << 16) != 0 || (rte_le_to_cpu_64(from ^ mac) << 16) == 0 ||
 	    (rte_le_to_cpu_64(from) & 1) != 0)
-		return NULL;
+		return 0;
 	if (port->vlan == 0) {
 		*ethertype = parse_load16(frame + 12);
-		return frame + 14;
+		return 14;
 	}
 	*ethertype = parse_load16(frame + 16);
 	if (parse_load16(frame + 12) != rte_cpu_to_be_16(0x8100) ||
 	    (rte_be_to_cpu_16(parse_load16(frame + 14)) & 0xfff) != port->vlan)
-		return NULL;
-	return frame + 18;
+		return 0;
+	return 18;
 }
 
 LANE void name_frontend(const struct tables *t, struct lane *l, const uint8_t family) {
@@ -38,35 +38,38 @@ LANE void name_frontend(const struct tables *t, struct lane *l, const uint8_t fa
 }
 
 LANE bool read_packet(const struct tables *t, struct lane *l, struct rte_mbuf *m, uint8_t *ip,
-		      uint32_t room, const uint8_t family) {
+		      uint8_t l2_len, uint32_t room, const uint8_t family) {
 	l->m = m;
 	l->ip = ip;
+	l->l2_len = l2_len;
 	if (room < l3_size(family) + 8u ||
 	    !(family == 4 ? parse_brief4(&l->p, ip, room) : parse_brief6(&l->p, ip, room)) ||
-	    l->p.ttl <= 1)
+	    ip[family == 4 ? 8 : 7] <= 1) // TTL or hop limit
 		return false;
 	name_frontend(t, l, family);
 	return true;
 }
 
 LANE bool read_frame(const struct tables *t, struct rte_mbuf *m, struct lanes *to) {
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip;
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip, l2_len;
 	uint32_t len = rte_pktmbuf_data_len(m);
 	uint16_t ethertype;
 
 	if (len < 42)
 		return false;
-	ip = find_ip(&t->ports[m->port], frame, &ethertype);
-	if (ip == NULL)
+	l2_len = find_ip(&t->ports[m->port], frame, &ethertype);
+	if (l2_len == 0)
 		return false;
-	len -= (uint32_t)(ip - frame);
+	ip = frame + l2_len;
+	len -= l2_len;
 	if (ethertype == rte_cpu_to_be_16(0x0800)) {
-		if (!read_packet(t, to->end4, m, ip, len, 4))
+		if (!read_packet(t, to->end4, m, ip, l2_len, len, 4))
 			return false;
 		to->end4++;
 		return true;
 	}
-	if (ethertype != rte_cpu_to_be_16(0x86dd) || !read_packet(t, to->begin6 - 1, m, ip, len, 6))
+	if (ethertype != rte_cpu_to_be_16(0x86dd) ||
+	    !read_packet(t, to->begin6 - 1, m, ip, l2_len, len, 6))
 		return false;
 	to->begin6--;
 	return true;

@@ -21,7 +21,7 @@
 
 #define BURST 32
 
-enum way {
+enum way {             // those up to WAY_BACK_SNAT seek a flow
 	WAY_IN,        // from a client to a frontend
 	WAY_BACK_DNAT, // from a backend, addressed to the client
 	WAY_BACK_SNAT, // from a backend, addressed to an SNAT address
@@ -75,14 +75,14 @@ struct lane {
 	uint64_t
 		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
 	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
-	struct snat *snat; // of fullnat's answers
+	struct snat *snat; // of fullnat's answers: the first slot of its bucket; then the entry
 	struct frontend_ref frontend;
-	struct flow_words want;     // the flow's key, as its entry has it
+	struct flow_words
+		want; // the flow's key, as its entry has it; until it is known a: the snat entry's
 	uint32_t client6[4];        // IPv6: and the client's address
 	uint32_t endpoint, backend; // backend: of a new flow
-	uint16_t snat_port;
 	struct parse_brief p;
-	uint8_t snat_index, way;
+	uint8_t way, l2_len;
 	uint8_t endpoint_gen;
 	bool twin;              // of a new flow: an earlier packet of the burst may have made it
 	struct flow_draw drawn; // of a new flow in fullnat: its SNAT port

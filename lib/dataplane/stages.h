@@ -98,15 +98,19 @@ static inline void bump(uint64_t *counter, uint64_t n) { // one writer, many rea
 
 void flush_port(struct worker *w, uint16_t port);
 
-// send_frame() for the packet path.
-static inline void push_frame(struct worker *w, struct rte_mbuf *m, uint16_t port) {
-	struct tx_buffer *b = &w->tx[port];
-
+// send_frame() for the packet path; tx: the port's buffer.
+static inline void push_frame_to(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m,
+				 uint16_t port) {
+	__asm__("" : "+r"(tx)); // gcc 12 computes it once for each of its fields else
 	m->port = port;
-	b->bytes += rte_pktmbuf_pkt_len(m);
-	b->m[b->n++] = m;
-	if (b->n == BURST)
+	tx->bytes += rte_pktmbuf_pkt_len(m);
+	tx->m[tx->n++] = m;
+	if (tx->n == BURST)
 		flush_port(w, port);
+}
+
+static inline void push_frame(struct worker *w, struct rte_mbuf *m, uint16_t port) {
+	push_frame_to(w, &w->tx[port], m, port);
 }
 
 static inline bool is_dropped(

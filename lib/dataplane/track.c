@@ -114,19 +114,18 @@ void track_in(struct worker *w, const struct tables *t, struct packet *k) {
 	}
 }
 
+static uint64_t snat_key(const struct packet *k) {
+	return flow_snat_key(k->endpoint.id, k->snat_index, k->snat_port);
+}
+
 // fullnat: the snat entry names the client and the frontend.
 static bool origin_snat(struct worker *w, const struct tables *t, struct packet *k) {
-	struct flow_origin o;
+	const struct snat *s = flow_snat_find(w->flows, k->p.family, k->hash, snat_key(k));
 
-	if (!flow_snat_find(w->flows, k->p.family, k->hash, k->endpoint.id, k->snat_index,
-			    k->snat_port, &o))
+	if (s == NULL)
 		return false;
-	k->frontend = t->frontends[o.frontend].ref;
-	k->key = (struct flow_key){.id = o.frontend,
-				   .port = o.port,
-				   .family = k->p.family,
-				   .kind = FLOW_FORWARD};
-	memcpy(k->key.addr, o.addr, sizeof(o.addr));
+	k->key = flow_snat_origin(k->p.family, s);
+	k->frontend = t->frontends[k->key.id].ref;
 	return true;
 }
 
@@ -173,8 +172,7 @@ static void track_back(struct worker *w, const struct tables *t, struct packet *
 
 static uint64_t first_hash(const struct worker *w, const struct packet *k) {
 	if (k->way == WAY_BACK_SNAT)
-		return flow_snat_hash(w->flows, k->p.family, k->endpoint.id, k->snat_index,
-				      k->snat_port);
+		return flow_snat_hash(w->flows, k->p.family, snat_key(k));
 	return flow_hash(w->flows, &k->key);
 }
 

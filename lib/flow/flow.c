@@ -183,17 +183,14 @@ void flow_evict(struct flow_table *t, uint8_t family, struct flow *f, enum flow_
 // The snat entry that vouches for a flow; NULL: none.
 static struct snat *voucher_of(const struct flow_table *t, uint8_t family, const struct flow *f) {
 	const struct flow_record *r;
-	uint16_t port;
 	struct snat *s;
 
 	if (!f->has_reverse || !flow_is_vouchable(f))
 		return NULL;
 	r = flow_record(t, family, f);
-	port = (uint16_t)r->snat_port;
-	if (port == 0) // dnat's
+	if (r->snat_port == 0) // dnat's
 		return NULL;
-	s = snat_find(t, family, flow_snat_hash(t, family, r->endpoint, r->snat_index, port),
-		      r->endpoint, r->snat_index, port);
+	s = snat_of(t, family, r);
 	return s != NULL && s->gen != 0 ? s : NULL;
 }
 
@@ -205,7 +202,7 @@ uint32_t flow_silence(const struct flow_table *t, uint8_t family, const struct f
 
 	if (s == NULL)
 		return idle;
-	shift = t->heard[s->state == SNAT_UDP].shift;
+	shift = t->heard[snat_heard_of(s)].shift;
 	units = snat_unheard(t, s, now);
 	unheard = units == 0 ? 0 : (now & ((1u << shift) - 1)) + ((units - 1) << shift) + 1;
 	return unheard < idle ? unheard : idle;

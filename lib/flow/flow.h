@@ -91,14 +91,6 @@ struct flow_port_at {
 	uint8_t index; // of the SNAT address
 };
 
-// What an snat entry leads to.
-struct flow_origin {
-	uint32_t addr[4]; // the client
-	uint16_t port;    // network order
-	uint32_t frontend;
-	struct snat *entry; // good as long as pointers to flows are
-};
-
 struct flow_table;
 struct snat;
 
@@ -136,6 +128,8 @@ static inline void flow_touch(struct flow_table *t, uint8_t family, struct flow 
 // Its two halves, for those who know the ways only where it matters: note the time; is the state one that this packet can't change?
 static inline void flow_note(struct flow *f, uint32_t now);
 static inline bool flow_is_settled(const struct flow *f, bool from_backend, uint8_t tcp_flags);
+// Silent for longer than its timeout; of forward entries alone.
+static inline bool flow_is_overdue(const struct flow_table *t, const struct flow *f, uint32_t now);
 // True when a SYN from the client on this entry starts anew: tcpTimeWait, tcpClose, or tcpFinWait with the client's FIN seen.
 static inline bool flow_is_reusable(const struct flow *f);
 // Counts whatever makes pointers to entries stale.
@@ -192,13 +186,20 @@ void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t 
 
 // --- fullnat's way back ---
 
-static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint32_t endpoint,
-				      uint8_t snat_index, uint16_t snat_port);
+// Of the answers from an endpoint to an SNAT address and port.
+static inline uint64_t flow_snat_key(uint32_t endpoint, uint8_t snat_index, uint16_t snat_port);
+static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint64_t key);
 static inline void flow_snat_prefetch(const struct flow_table *t, uint8_t family, uint64_t hash);
-// True and *out filled when the port is in use towards that endpoint.
-static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
-				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
-				  struct flow_origin *out);
+// The entry, where the port is in use towards that endpoint; else NULL. Good as long as pointers to flows are.
+static inline struct snat *flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+					  uint64_t key);
+// In two steps, for those who fetch the bucket in between: its first slot; the entry.
+static inline struct snat *flow_snat_home(const struct flow_table *t, uint8_t family,
+					  uint64_t hash);
+static inline struct snat *flow_snat_seek(const struct flow_table *t, uint8_t family, uint64_t hash,
+					  uint64_t key, struct snat *home);
+// The flow that it leads to.
+static inline struct flow_key flow_snat_origin(uint8_t family, const struct snat *s);
 // An snat entry vouches for its flow: while that is established (a stream, in UDP), an answer that can't change its state (flow_is_settled)
 // needs nothing else, and is noted in the entry alone. flow_snat_vouch() begins that, after flow_touch() with an answer; it does nothing in other states.
 // The end comes by itself with a change of the flow's state, with gen (1 to 7; another one whenever a backend of the endpoint has ended) and when

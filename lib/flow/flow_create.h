@@ -85,11 +85,13 @@ FLOW_CORE void snat_put(struct flow_table *t, const uint8_t family, struct snat 
 FLOW_CORE struct snat *snat_usual_slot(const struct flow_table *t, const uint8_t family,
 				       const struct flow_new *n) {
 	uint32_t a = snat_bucket_a(t, family, n->drawn.hash);
+	struct snat *home = snat_slot(t, family, a, 0);
 
 	if (n->drawn.port < FLOW_FIRST_PORT ||
 	    snat_cursor_word(snat_cursor_of(t, n->endpoint)) != n->drawn.at ||
-	    snat_chain(t, family, a) != 0 ||
-	    snat_match(t, family, a, n->endpoint, n->drawn.index, n->drawn.port) != NULL)
+	    snat_chain_in(family, home) != 0 ||
+	    snat_match(family, home, flow_snat_key(n->endpoint, n->drawn.index, n->drawn.port)) !=
+		    NULL)
 		return NULL;
 	return snat_slot_free(t, family, a);
 }

@@ -121,8 +121,12 @@ static inline uint32_t flow_idle(const struct flow *f, uint32_t now) { // ticks
 	return (now - (uint32_t)f->last) & FLOW_TIME_MASK;
 }
 
+static inline bool flow_is_overdue(const struct flow_table *t, const struct flow *f, uint32_t now) {
+	return flow_idle(f, now) > t->timeout[f->state];
+}
+
 static inline bool flow_is_expired(const struct flow_table *t, const struct flow *f, uint32_t now) {
-	return f->kind == FLOW_FORWARD && flow_idle(f, now) > t->timeout[f->state];
+	return f->kind == FLOW_FORWARD && flow_is_overdue(t, f, now);
 }
 
 // For an entry that seems to have expired: true, and it is gone and counted; or false, as its snat entry has heard answers since: they count from now on.
@@ -183,77 +187,107 @@ static inline uint32_t flow_moves(const struct flow_table *t) {
 	return t->moves;
 }
 
-static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint32_t endpoint,
-				      uint8_t snat_index, uint16_t snat_port) {
-	uint64_t key = (uint64_t)endpoint << 22 | (uint64_t)snat_index << 16 | snat_port;
+// As an entry's first word has it.
+static inline uint64_t flow_snat_key(uint32_t endpoint, uint8_t snat_index, uint16_t snat_port) {
+	return (uint64_t)snat_port << (FLOW_ID_BITS + FLOW_SNAT_BITS) |
+	       (uint64_t)snat_index << FLOW_ID_BITS | endpoint;
+}
 
+static inline uint64_t flow_snat_hash(const struct flow_table *t, uint8_t family, uint64_t key) {
 	return flow_mix(key ^ t->key[2], t->key[3] ^ family);
+}
+
+// The first slot of its bucket, as flow_home().
+static inline struct snat *flow_snat_home(const struct flow_table *t, uint8_t family,
+					  uint64_t hash) {
+	return snat_slot(t, family, snat_bucket_a(t, family, hash), 0);
 }
 
 static inline __attribute__((always_inline)) void flow_snat_prefetch(const struct flow_table *t,
 								     uint8_t family,
 								     uint64_t hash) {
-	__builtin_prefetch(snat_slot(t, family, snat_bucket_a(t, family, hash), 0));
+	__builtin_prefetch(flow_snat_home(t, family, hash));
 }
 
 static inline bool snat_is_used(const struct snat *s) {
 	return s->state == SNAT_TCP || s->state == SNAT_UDP;
 }
 
-// The entry of a key in one bucket, in whichever state; NULL: none.
-static inline struct snat *snat_match(const struct flow_table *t, uint8_t family, uint32_t bucket,
-				      uint32_t endpoint, uint8_t index, uint16_t port) {
+// The entry of a key in a bucket, in whichever state; NULL: none. Free slots have port 0.
+static inline struct snat *snat_match(uint8_t family, struct snat *bucket, uint64_t key) {
 	const struct flow_words mask = {(UINT64_C(1) << (FLOW_ID_BITS + FLOW_SNAT_BITS + 16)) - 1,
 					0};
-	const struct flow_words want = {(uint64_t)port << (FLOW_ID_BITS + FLOW_SNAT_BITS) |
-						(uint64_t)index << FLOW_ID_BITS | endpoint,
-					0};
-	struct snat *first = snat_slot(t, family, bucket, 0);
-	char *line = (char *)first - (family == 4 ? 0 : sizeof(struct snat6) - sizeof(*first));
+	const struct flow_words want = {key, 0};
+	char *line = (char *)bucket - (family == 4 ? 0 : sizeof(struct snat6) - sizeof(*bucket));
 	int at = family == 4 ? flow_line_find4(line, want, mask)
 			     : flow_line_ends6(line, want, mask);
-	struct snat *s;
 
-	if (at < 0)
-		return NULL;
-	s = (struct snat *)(line + at);
-	return s->state == SNAT_FREE ? NULL : s;
+	return at < 0 ? NULL : (struct snat *)(line + at);
 }
 
-static inline struct snat *snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
-				     uint32_t endpoint, uint8_t index, uint16_t port) {
-	uint32_t a = snat_bucket_a(t, family, hash);
-	struct snat *s = snat_match(t, family, a, endpoint, index, port);
+static inline struct snat *snat_seek(const struct flow_table *t, uint8_t family, uint64_t hash,
+				     uint64_t key, struct snat *home) {
+	struct snat *s = snat_match(family, home, key);
 
-	if (s == NULL && snat_chain(t, family, a) != 0)
-		s = snat_match(t, family, snat_bucket_b(t, family, hash), endpoint, index, port);
+	if (s == NULL && snat_chain_in(family, home) != 0)
+		s = snat_match(family, snat_slot(t, family, snat_bucket_b(t, family, hash), 0),
+			       key);
 	return s;
 }
 
-static inline bool flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
-				  uint32_t endpoint, uint8_t snat_index, uint16_t snat_port,
-				  struct flow_origin *out) {
-	struct snat *s = snat_find(t, family, hash, endpoint, snat_index, snat_port);
+static inline struct snat *snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+				     uint64_t key) {
+	return snat_seek(t, family, hash, key, flow_snat_home(t, family, hash));
+}
 
-	if (s == NULL || !snat_is_used(s))
-		return false;
-	memset(out, 0, sizeof(*out));
+static inline struct snat *flow_snat_seek(const struct flow_table *t, uint8_t family, uint64_t hash,
+					  uint64_t key, struct snat *home) {
+	struct snat *s = snat_seek(t, family, hash, key, home);
+
+	return s != NULL && snat_is_used(s) ? s : NULL;
+}
+
+static inline struct snat *flow_snat_find(const struct flow_table *t, uint8_t family, uint64_t hash,
+					  uint64_t key) {
+	return flow_snat_seek(t, family, hash, key, flow_snat_home(t, family, hash));
+}
+
+// As flow_want(); addr gets IPv6's client.
+static inline struct flow_words flow_snat_want(uint8_t family, const struct snat *s,
+					       uint32_t addr[4]) {
+	struct flow_words w = flow_load(s);
+	uint64_t word = family == 4 ? w.b << 32 : 0;
+
+	if (family != 4)
+		memcpy(addr, snat_addr6(s), 16);
+	return (struct flow_words){.a = word | (w.b >> 32 & ((1u << FLOW_ID_BITS) - 1)),
+				   .b = s->client_port};
+}
+
+static inline struct flow_key flow_snat_origin(uint8_t family, const struct snat *s) {
+	struct flow_key k = {.id = s->frontend,
+			     .port = (uint16_t)s->client_port,
+			     .family = family,
+			     .kind = FLOW_FORWARD};
+
 	if (family == 4)
-		out->addr[0] = s->word;
+		k.addr[0] = s->word;
 	else
-		memcpy(out->addr, snat_addr6(s), sizeof(out->addr));
-	out->port = (uint16_t)s->client_port;
-	out->frontend = s->frontend;
-	out->entry = s;
-	return true;
+		memcpy(k.addr, snat_addr6(s), sizeof(k.addr));
+	return k;
 }
 
 static inline bool flow_is_vouchable(const struct flow *f) {
 	return f->state == FLOW_TCP_ESTABLISHED || f->state == FLOW_UDP_STREAM;
 }
 
+// The place in flow_table.heard.
+static inline unsigned snat_heard_of(const struct snat *s) {
+	return s->state >> 1; // of SNAT_TCP and SNAT_UDP
+}
+
 static inline uint32_t snat_unit(const struct flow_table *t, const struct snat *s, uint32_t now) {
-	return now >> t->heard[s->state == SNAT_UDP].shift & (SNAT_UNITS - 1);
+	return now >> t->heard[snat_heard_of(s)].shift & (SNAT_UNITS - 1);
 }
 
 static inline uint32_t snat_unheard(const struct flow_table *t, const struct snat *s,
@@ -263,7 +297,7 @@ static inline uint32_t snat_unheard(const struct flow_table *t, const struct sna
 
 static inline bool flow_snat_vouches(const struct flow_table *t, const struct snat *s, uint8_t gen,
 				     uint32_t now) {
-	return s->gen == gen && snat_unheard(t, s, now) < t->heard[s->state == SNAT_UDP].span;
+	return s->gen == gen && snat_unheard(t, s, now) < t->heard[snat_heard_of(s)].span;
 }
 
 static inline void flow_snat_note(const struct flow_table *t, struct snat *s, uint32_t now) {

@@ -72,11 +72,10 @@ static inline int flow_line_find4(const void *line, struct flow_words want,
 	const __m128i w = flow_vector(want), m = flow_vector(mask), *e = line;
 	__m128i low = _mm_packs_epi32(flow_same(e, w, m), flow_same(e + 1, w, m));
 	__m128i high = _mm_packs_epi32(flow_same(e + 2, w, m), flow_same(e + 3, w, m));
-	unsigned same = (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high)); // 4 bits an entry
+	__m128i all = _mm_cmpeq_epi32(_mm_packs_epi16(low, high), _mm_set1_epi32(-1));
+	unsigned found = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(all)); // a bit an entry
 
-	same &= same >> 1;
-	same &= same >> 2 & 0x1111;
-	return same == 0 ? -1 : 4 * __builtin_ctz(same);
+	return found == 0 ? -1 : 16 * __builtin_ctz(found);
 }
 
 static inline int flow_line_find6(const void *line, const void *addr, struct flow_words want,

@@ -77,6 +77,8 @@ int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *n,
 		 struct flow_port *out);
 void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
 	       const struct flow_key *k, const struct flow_new *n);
+// The entry of a flow's SNAT port.
+struct snat *snat_of(const struct flow_table *t, uint8_t family, const struct flow_record *r);
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now);
 // In the next n buckets: clear what has rested, end what was vouched for and not heard of for a timeout.
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n);

@@ -221,11 +221,14 @@ static inline struct snat *snat_slot_free(const struct flow_table *t, uint8_t fa
 	return free == 0 ? NULL : snat_slot(t, family, bucket, (unsigned)__builtin_ctz(free));
 }
 
-static inline uint32_t snat_chain(const struct flow_table *t, uint8_t family, uint32_t bucket) {
-	uint32_t chain = 0;
+static inline uint32_t snat_chain_in(uint8_t family, const struct snat *bucket) {
+	const struct snat *s = bucket;
+	uint32_t chain = s->chain;
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++)
-		chain |= (uint32_t)snat_slot(t, family, bucket, i)->chain << (4 * i);
+	for (unsigned i = 1; i < flow_ways_of(family); i++) {
+		s += family == 4 ? 1 : 2;
+		chain |= (uint32_t)s->chain << (4 * i);
+	}
 	return chain;
 }
 

@@ -118,7 +118,7 @@ static bool is_used_up(const struct space *s, uint32_t used) {
 }
 
 static void chain_add(struct flow_table *t, uint8_t family, uint32_t bucket, int n) {
-	uint32_t chain = snat_chain(t, family, bucket);
+	uint32_t chain = snat_chain_in(family, snat_slot(t, family, bucket, 0));
 
 	if (chain == flow_chain_max(family))
 		return;
@@ -136,9 +136,8 @@ static bool is_in(const struct flow_table *t, uint8_t family, const struct snat 
 
 // Clear an entry that rests.
 static void clear(struct flow_table *t, uint8_t family, struct snat *s) {
-	uint32_t a = snat_bucket_a(t, family,
-				   flow_snat_hash(t, family, s->endpoint, s->index,
-						  (uint16_t)s->port));
+	uint64_t key = flow_snat_key(s->endpoint, s->index, (uint16_t)s->port);
+	uint32_t a = snat_bucket_a(t, family, flow_snat_hash(t, family, key));
 
 	*s = (struct snat){.chain = s->chain};
 	if (family != 4)
@@ -178,7 +177,7 @@ static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t
 
 	if (p->is.port < FLOW_FIRST_PORT)
 		return TAKEN;
-	own = snat_find(t, family, p->is.hash, endpoint, p->is.index, p->is.port);
+	own = snat_find(t, family, p->is.hash, flow_snat_key(endpoint, p->is.index, p->is.port));
 	if (own != NULL) {
 		p->slot = own;
 		return snat_is_used(own) ? TAKEN : has_rested(own, now) ? GOOD : RESTS;
@@ -200,7 +199,8 @@ static void name_group(const struct space *s, uint32_t endpoint, struct snat_cur
 
 		c[i].at = *at;
 		c[i].port.is = (struct flow_draw){
-			.hash = flow_snat_hash(s->t, s->family, endpoint, at->index, port),
+			.hash = flow_snat_hash(s->t, s->family,
+					       flow_snat_key(endpoint, at->index, port)),
 			.port = port,
 			.index = at->index,
 		};
@@ -229,7 +229,7 @@ struct flow_draw flow_port_draw(const struct flow_table *t, uint8_t family,
 			      .port = port_at(&space, at),
 			      .index = at.index};
 
-	d.hash = flow_snat_hash(t, family, n->endpoint, d.index, d.port);
+	d.hash = flow_snat_hash(t, family, flow_snat_key(n->endpoint, d.index, d.port));
 	flow_snat_prefetch(t, family, d.hash);
 	*last = (struct flow_ahead_of){n->endpoint + 1, d.next};
 	return d;
@@ -301,10 +301,14 @@ void snat_take(struct flow_table *t, uint8_t family, const struct flow_port *p,
 		chain_add(t, family, a, 1);
 }
 
+struct snat *snat_of(const struct flow_table *t, uint8_t family, const struct flow_record *r) {
+	uint64_t key = flow_snat_key(r->endpoint, r->snat_index, (uint16_t)r->snat_port);
+
+	return snat_find(t, family, flow_snat_hash(t, family, key), key);
+}
+
 void snat_release(struct flow_table *t, uint8_t family, const struct flow_record *r, uint32_t now) {
-	uint16_t port = (uint16_t)r->snat_port;
-	uint64_t hash = flow_snat_hash(t, family, r->endpoint, r->snat_index, port);
-	struct snat *s = snat_find(t, family, hash, r->endpoint, r->snat_index, port);
+	struct snat *s = snat_of(t, family, r);
 
 	assert(s != NULL && snat_is_used(s));
 	s->state = SNAT_RESTING;
@@ -315,7 +319,7 @@ void snat_release(struct flow_table *t, uint8_t family, const struct flow_record
 // Its units go round after 64: what it heard must not look new then. Until two units beyond the timeout flow_silence() asks for it.
 static bool is_past(const struct flow_table *t, const struct snat *s, uint32_t now) {
 	return snat_is_used(s) && s->gen != 0 &&
-	       snat_unheard(t, s, now) > t->heard[s->state == SNAT_UDP].span + 1u;
+	       snat_unheard(t, s, now) > t->heard[snat_heard_of(s)].span + 1u;
 }
 
 void snat_sweep(struct flow_table *t, uint8_t family, uint32_t now, uint32_t n) {

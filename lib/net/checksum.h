@@ -9,8 +9,11 @@
 #ifndef SLUICE_NET_CHECKSUM_H
 #define SLUICE_NET_CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CHECKSUM_INLINE static inline __attribute__((always_inline))
 
 // Sum of len bytes at any alignment, not yet complemented; add several parts (each but the last of
 // even length) and fold once.
@@ -18,13 +21,19 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
 
 // To 16 bits, not complemented. A word plus itself with its halves swapped has, in its upper half, the
 // one's complement sum of both: the lower halves' carry is the end-around carry.
-static inline uint16_t checksum_fold(uint64_t sum) {
+CHECKSUM_INLINE uint16_t checksum_fold(uint64_t sum) {
 	uint32_t half;
 
 	sum += sum << 32 | sum >> 32;
 	half = (uint32_t)(sum >> 32);
 	half += half << 16 | half >> 16;
 	return (uint16_t)(half >> 16);
+}
+
+// The words of a header that is right add up to a multiple of 0xffff. sum: not 0, and of so few words that nothing was carried out of 64
+// bits. By multiplication with the inverse of 0xffff, which takes multiples, and nothing else, to numbers below 2^64 / 0xffff.
+static inline bool checksum_is_whole(uint64_t sum) {
+	return sum * UINT64_C(0xfffefffefffeffff) <= UINT64_MAX / 0xffff;
 }
 
 // A change of words as a sum to be applied with checksum_apply(): start at 0, fold in every word
@@ -38,13 +47,13 @@ static inline uint64_t checksum_change32(uint64_t delta, uint32_t was, uint32_t 
 }
 
 // HC' for the field's present value. Never call it for a UDP checksum of 0 over IPv4.
-static inline uint16_t checksum_apply(uint16_t checksum, uint64_t delta) {
+CHECKSUM_INLINE uint16_t checksum_apply(uint16_t checksum, uint64_t delta) {
 	return (uint16_t)~checksum_fold(delta + (uint16_t)~checksum);
 }
 
 // The same for UDP's field: 0 over IPv4 means "none" and stays 0 (over IPv6 it is invalid, and
 // stays so), and a result of 0 is written as 0xffff, the other zero of one's complement (RFC 768).
-static inline uint16_t checksum_apply_udp(uint16_t checksum, uint64_t delta) {
+CHECKSUM_INLINE uint16_t checksum_apply_udp(uint16_t checksum, uint64_t delta) {
 	uint16_t changed = checksum_apply(checksum, delta);
 
 	if (checksum == 0)

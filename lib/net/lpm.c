@@ -150,8 +150,8 @@ void lpm_destroy(struct lpm *l) {
 	free(l);
 }
 
-// `at += ...` compiles to a conditional move.
-uint32_t lpm_place4(const struct lpm *l, uint32_t key) {
+// The last interval that starts at or before the key. `at += ...` compiles to a conditional move.
+static uint32_t search4(const struct lpm *l, uint32_t key) {
 	uint32_t at = 0;
 
 	for (uint32_t n = l->n4, half; n > 1; n -= half) {
@@ -161,7 +161,7 @@ uint32_t lpm_place4(const struct lpm *l, uint32_t key) {
 	return at;
 }
 
-uint32_t lpm_place6(const struct lpm *l, unsigned __int128 key) {
+static uint32_t search6(const struct lpm *l, unsigned __int128 key) {
 	uint32_t at = 0;
 
 	for (uint32_t n = l->n6, half; n > 1; n -= half) {
@@ -171,12 +171,25 @@ uint32_t lpm_place6(const struct lpm *l, unsigned __int128 key) {
 	return at;
 }
 
+void lpm_place4(const struct lpm *l, uint32_t key, struct lpm_near4 *out) {
+	uint32_t at = search4(l, key), end = at + 1 < l->n4 ? l->start4[at + 1] : 0; // 0: 2^32
+
+	*out = (struct lpm_near4){l->start4[at], end - l->start4[at], l->value4[at]};
+}
+
+void lpm_place6(const struct lpm *l, unsigned __int128 key, struct lpm_near6 *out) {
+	uint32_t at = search6(l, key);
+	unsigned __int128 end = at + 1 < l->n6 ? l->start6[at + 1] : 0;
+
+	*out = (struct lpm_near6){l->start6[at], end - l->start6[at], l->value6[at]};
+}
+
 uint32_t lpm_find4(const struct lpm *l, uint32_t addr_be) {
-	return l->value4[lpm_place4(l, ntohl(addr_be))];
+	return l->value4[search4(l, ntohl(addr_be))];
 }
 
 uint32_t lpm_find6(const struct lpm *l, const uint8_t addr[16]) {
-	return l->value6[lpm_place6(l, lpm_load6(addr))];
+	return l->value6[search6(l, lpm_load6(addr))];
 }
 
 uint32_t lpm_find(const struct lpm *l, const struct ip_addr *a) {

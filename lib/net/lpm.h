@@ -44,10 +44,20 @@ uint32_t lpm_find4(const struct lpm *l, uint32_t addr_be);
 uint32_t lpm_find6(const struct lpm *l, const uint8_t addr[16]);
 uint32_t lpm_find(const struct lpm *l, const struct ip_addr *a);
 
-// The same for a run of addresses that mostly lie in one interval, such as clients behind a default route. *near is the caller's, 0 at
-// first: the place of the last answer, looked at before the search.
-static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be, uint32_t *near);
-static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16], uint32_t *near);
+// The same for a run of addresses that mostly lie in one interval, such as clients behind a default route: the interval of the last
+// answer is the caller's, zeroed before the first look-up in a map, and looked at before the search.
+struct lpm_near4 {
+	uint32_t from, size; // size 0: none, or everything
+	uint32_t value;
+};
+struct lpm_near6 {
+	unsigned __int128 from, size;
+	uint32_t value;
+};
+static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be,
+				      struct lpm_near4 *near);
+static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16],
+				      struct lpm_near6 *near);
 
 // From here on: inline.
 
@@ -58,25 +68,26 @@ static inline unsigned __int128 lpm_load6(const uint8_t *b) {
 	return (unsigned __int128)be64toh(w[0]) << 64 | be64toh(w[1]);
 }
 
-// The last interval that starts at or before the key.
-uint32_t lpm_place4(const struct lpm *l, uint32_t key);
-uint32_t lpm_place6(const struct lpm *l, unsigned __int128 key);
+// The interval that a key lies in.
+void lpm_place4(const struct lpm *l, uint32_t key, struct lpm_near4 *out);
+void lpm_place6(const struct lpm *l, unsigned __int128 key, struct lpm_near6 *out);
 
-static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be, uint32_t *near) {
-	uint32_t key = ntohl(addr_be), at = *near;
+static inline uint32_t lpm_find4_near(const struct lpm *l, uint32_t addr_be,
+				      struct lpm_near4 *near) {
+	uint32_t key = ntohl(addr_be);
 
-	if (at >= l->n4 || key < l->start4[at] || (at + 1 < l->n4 && key >= l->start4[at + 1]))
-		*near = at = lpm_place4(l, key);
-	return l->value4[at];
+	if (__builtin_expect(key - near->from >= near->size, 0))
+		lpm_place4(l, key, near);
+	return near->value;
 }
 
-static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16], uint32_t *near) {
+static inline uint32_t lpm_find6_near(const struct lpm *l, const uint8_t addr[16],
+				      struct lpm_near6 *near) {
 	unsigned __int128 key = lpm_load6(addr);
-	uint32_t at = *near;
 
-	if (at >= l->n6 || key < l->start6[at] || (at + 1 < l->n6 && key >= l->start6[at + 1]))
-		*near = at = lpm_place6(l, key);
-	return l->value6[at];
+	if (__builtin_expect(key - near->from >= near->size, 0))
+		lpm_place6(l, key, near);
+	return near->value;
 }
 
 #endif

@@ -220,9 +220,9 @@ static inline bool parse_is_plain4(const uint8_t *ip, uint32_t room) {
 	uint64_t wrong = (a & 0xff) ^ 0x45;
 
 	wrong |= a >> 48 & 0xff3f; // more fragments, or an offset
-	wrong |= (uint64_t)checksum_fold(sum) ^ 0xffff;
-	return wrong == 0 && total >= PARSE_IPV4_LEN + PARSE_UDP_LEN && total <= room &&
-	       !parse_is_martian4((uint8_t)(b >> 32)) && !parse_is_martian4((uint8_t)dst);
+	return wrong == 0 && checksum_is_whole(sum) && total >= PARSE_IPV4_LEN + PARSE_UDP_LEN &&
+	       total <= room && !parse_is_martian4((uint8_t)(b >> 32)) &&
+	       !parse_is_martian4((uint8_t)dst);
 }
 
 // Addresses that begin with neither 00 nor ff need no closer look.
@@ -272,7 +272,7 @@ static inline bool parse_plain6(struct parsed *out, const uint8_t *frame, uint32
 // judged them: parse_plain4() and parse_plain6() less those tests.
 struct parse_brief {
 	uint16_t l3_len;
-	uint8_t protocol, tcp_flags, ttl;
+	uint8_t protocol, tcp_flags;
 };
 
 static inline bool parse_brief_l4(struct parse_brief *out, const uint8_t *l4, uint32_t l4_len) {
@@ -293,18 +293,16 @@ static inline bool parse_brief_l4(struct parse_brief *out, const uint8_t *l4, ui
 
 // ip: the header; room: bytes of the frame from there on, at least 28 (IPv6: 48).
 static inline bool parse_brief4(struct parse_brief *out, const uint8_t *ip, uint32_t room) {
-	uint64_t a = le64toh(parse_load64(ip)), b = le64toh(parse_load64(ip + 8)), sum;
+	uint64_t a = le64toh(parse_load64(ip)), b = le64toh(parse_load64(ip + 8));
+	uint64_t rest = a + le32toh(parse_load32(ip + 16)),
+		 sum = b + rest; // where a is sound, rest is below 2^57
 	uint32_t total = ntohs((uint16_t)(a >> 16));
-	uint16_t carries;
 
-	carries = __builtin_add_overflow(a, b, &sum);
-	carries = (uint16_t)(carries + __builtin_add_overflow(sum, parse_load32(ip + 16), &sum));
+	sum += sum < rest; // 2^64 is 1 modulo 0xffff
 	out->l3_len = (uint16_t)total;
-	out->ttl = (uint8_t)b;
 	out->protocol = (uint8_t)(b >> 8);
-	return (a & UINT64_C(0xff3f0000000000ff)) == 0x45 &&
-	       checksum_fold(sum) + carries == 0xffff && total <= room &&
-	       total >= PARSE_IPV4_LEN + PARSE_UDP_LEN &&
+	return (a & UINT64_C(0xff3f0000000000ff)) == 0x45 && checksum_is_whole(sum) &&
+	       total <= room && total >= PARSE_IPV4_LEN + PARSE_UDP_LEN &&
 	       parse_brief_l4(out, ip + PARSE_IPV4_LEN, total - PARSE_IPV4_LEN);
 }
 
@@ -313,7 +311,6 @@ static inline bool parse_brief6(struct parse_brief *out, const uint8_t *ip, uint
 	uint32_t payload = ntohs((uint16_t)(a >> 32));
 
 	out->l3_len = (uint16_t)(PARSE_IPV6_LEN + payload);
-	out->ttl = (uint8_t)(a >> 56);
 	out->protocol = (uint8_t)(a >> 48);
 	return (a & 0xf0) == 0x60 && PARSE_IPV6_LEN + payload <= UINT16_MAX &&
 	       PARSE_IPV6_LEN + payload <= room && payload >= PARSE_UDP_LEN &&

@@ -72,6 +72,13 @@ static inline struct flow *fixture_find(struct flow_table *t, const struct flow_
 	return flow_find(t, k, flow_hash(t, k), now);
 }
 
+static inline struct snat *fixture_snat(const struct flow_table *t, uint8_t family,
+					uint32_t endpoint, uint8_t index, uint16_t port) {
+	uint64_t key = flow_snat_key(endpoint, index, port);
+
+	return flow_snat_find(t, family, flow_snat_hash(t, family, key), key);
+}
+
 static inline int fixture_create(struct flow_table *t, const struct flow_key *k,
 				 const struct flow_new *n, uint32_t now, struct flow **out) {
 	return flow_create(t, k, flow_hash(t, k), n, now, out);

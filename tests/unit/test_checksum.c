@@ -67,6 +67,7 @@ static void sums_fold_from_any_value(void **state) {
 
 		assert_int_equal(folded % 0xffff, cases[i] % 0xffff);
 		assert_int_equal(folded == 0, cases[i] == 0);
+		assert_int_equal(checksum_is_whole(cases[i]), cases[i] % 0xffff == 0);
 	}
 }
 

@@ -131,7 +131,6 @@ static uint32_t check_views(struct world *w) {
 
 static void check_way_back(struct world *w, const struct known *f) {
 	struct flow_key k = f->key;
-	struct flow_origin origin;
 
 	k.kind = FLOW_REVERSE;
 	k.id = f->how.endpoint;
@@ -141,14 +140,13 @@ static void check_way_back(struct world *w, const struct known *f) {
 		assert_non_null(reverse);
 		assert_int_equal(reverse->backend, f->key.id);
 	} else if (f->how.back == FLOW_BACK_SNAT) {
-		uint64_t hash = flow_snat_hash(w->t, k.family, f->how.endpoint, f->snat_index,
-					       f->snat_port);
+		const struct snat *s = fixture_snat(w->t, k.family, f->how.endpoint, f->snat_index,
+						    f->snat_port);
+		struct flow_key origin;
 
-		assert_true(flow_snat_find(w->t, k.family, hash, f->how.endpoint, f->snat_index,
-					   f->snat_port, &origin));
-		assert_memory_equal(origin.addr, f->key.addr, sizeof(origin.addr));
-		assert_int_equal(origin.port, f->key.port);
-		assert_int_equal(origin.frontend, f->key.id);
+		assert_non_null(s);
+		origin = flow_snat_origin(k.family, s);
+		assert_memory_equal(&origin, &f->key, sizeof(origin));
 	}
 }
 
@@ -305,20 +303,19 @@ static void note_heard(struct world *w, struct known *f) {
 	f->heard = w->now | (unit - 1);
 }
 
-static struct snat *snat_of(const struct world *w, const struct known *f) {
-	struct flow_origin o = {.entry = NULL};
-	uint64_t hash = flow_snat_hash(w->t, f->key.family, f->how.endpoint, f->snat_index,
-				       f->snat_port);
+static struct snat *entry_of(const struct world *w, const struct known *f) {
+	struct snat *s = NULL;
 
-	if (f->how.back == FLOW_BACK_SNAT)
-		assert_true(flow_snat_find(w->t, f->key.family, hash, f->how.endpoint,
-					   f->snat_index, f->snat_port, &o));
-	return o.entry;
+	if (f->how.back == FLOW_BACK_SNAT) {
+		s = fixture_snat(w->t, f->key.family, f->how.endpoint, f->snat_index, f->snat_port);
+		assert_non_null(s);
+	}
+	return s;
 }
 
 // An answer that can't change the state, where the snat entry vouches for the flow.
 static bool answer(struct world *w, struct known *f) {
-	struct snat *s = snat_of(w, f);
+	struct snat *s = entry_of(w, f);
 
 	if (s == NULL || !flow_snat_vouches(w->t, s, GEN, w->now))
 		return false;
@@ -351,7 +348,7 @@ static void touch(struct world *w, const struct flow_key *k, struct flow *entry)
 	assert_int_equal(entry->state, is);
 	if (!from_backend || f->how.back != FLOW_BACK_SNAT)
 		return;
-	flow_snat_vouch(w->t, snat_of(w, f), entry, GEN, w->now);
+	flow_snat_vouch(w->t, entry_of(w, f), entry, GEN, w->now);
 	if (is == FLOW_TCP_ESTABLISHED || is == FLOW_UDP_STREAM)
 		note_heard(w, f);
 }

@@ -102,7 +102,8 @@ static struct ip_addr random_addr(uint8_t family) {
 }
 
 struct near {
-	uint32_t v4, v6;
+	struct lpm_near4 v4;
+	struct lpm_near6 v6;
 };
 
 static void check(const struct lpm *l, const struct ip_addr *a, uint32_t value, struct near *near) {
@@ -115,12 +116,11 @@ static void check(const struct lpm *l, const struct ip_addr *a, uint32_t value, 
 
 static void random_prefixes_match_as_if_all_were_tried(void **state) {
 	struct lpm_rule rules[60];
-	struct near near = {
-		0}; // of another map at the start of a round, as in a worker when routes change
 
 	srand(7);
 	for (unsigned round = 0; round < 400; round++) {
 		uint32_t n = (uint32_t)rand() % 60;
+		struct near near = {.v4 = {0}};
 		struct lpm *l;
 
 		for (uint32_t i = 0; i < n; i++) {

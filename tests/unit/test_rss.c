@@ -176,9 +176,9 @@ static void check_drawn(const struct bed *b, uint8_t family) {
 			const struct flow_key k = fixture_key(family, i, 1);
 			struct flow_ahead ahead = {.of = {{0}}};
 			const struct flow_record *r;
-			struct flow_origin o;
+			struct flow_key origin;
+			const struct snat *s;
 			struct flow *f;
-			uint64_t hash;
 
 			n.drawn = flow_port_draw(t, family, &n, &ahead);
 			assert_int_equal(fixture_create(t, &k, &n, 0, &f), 0);
@@ -187,11 +187,11 @@ static void check_drawn(const struct bed *b, uint8_t family) {
 			assert_int_equal(device_worker(b, family, r->snat_index,
 						       (uint16_t)r->snat_port),
 					 w);
-			hash = flow_snat_hash(t, family, n.endpoint, r->snat_index,
-					      (uint16_t)r->snat_port);
-			assert_true(flow_snat_find(t, family, hash, n.endpoint, r->snat_index,
-						   (uint16_t)r->snat_port, &o));
-			assert_memory_equal(o.addr, k.addr, sizeof(o.addr));
+			s = fixture_snat(t, family, n.endpoint, r->snat_index,
+					 (uint16_t)r->snat_port);
+			assert_non_null(s);
+			origin = flow_snat_origin(family, s);
+			assert_memory_equal(&origin, &k, sizeof(origin));
 		}
 		free(t);
 	}

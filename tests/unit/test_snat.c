@@ -42,32 +42,28 @@ static uint16_t port_of(const struct flow_table *t, const struct flow *f) {
 static void an_answer_finds_its_client(void **state) {
 	for (uint8_t family = 4; family <= 6; family += 2) {
 		struct flow_table *t = table(64, 1);
-		struct flow_origin o = {.port = 1};
+		const struct flow_key client = fixture_key(family, 9, 1);
 		const struct flow_record *r;
+		struct flow_key origin;
 		struct flow *f;
-		uint64_t hash;
 		uint16_t port;
 
 		assert_int_equal(add(t, family, 9, 0, &f), 0);
 		r = flow_record(t, family, f);
 		port = (uint16_t)r->snat_port;
 		assert_in_range(port, FLOW_FIRST_PORT, 65535);
-		hash = flow_snat_hash(t, family, 5, 0, port);
-		assert_true(flow_snat_find(t, family, hash, 5, 0, port, &o));
-		assert_memory_equal(o.addr, fixture_key(family, 9, 1).addr, sizeof(o.addr));
-		assert_int_equal(o.port, fixture_key(family, 9, 1).port);
-		assert_int_equal(o.frontend, 1);
+		assert_non_null(fixture_snat(t, family, 5, 0, port));
+		origin = flow_snat_origin(family, fixture_snat(t, family, 5, 0, port));
+		assert_memory_equal(&origin, &client, sizeof(origin));
 
-		hash = flow_snat_hash(t, family, 6, 0, port); // another endpoint's answer
-		assert_false(flow_snat_find(t, family, hash, 6, 0, port, &o));
+		assert_null(fixture_snat(t, family, 6, 0, port)); // another endpoint's answer
 		end(t, family, 9, 0);
-		hash = flow_snat_hash(t, family, 5, 0, port);
-		assert_false(flow_snat_find(t, family, hash, 5, 0, port, &o));
+		assert_null(fixture_snat(t, family, 5, 0, port));
 		free(t);
 	}
 }
 
-// Nearly: a port whose two buckets are full of others is passed over.
+// Nearly: a port whose two buckets are full of others is passed over, and one of the last few may take several searches to find.
 static void one_address_gives_64000_ports_to_one_endpoint_each_once(void **state) {
 	struct flow_table *t = table(80000, 1);
 	uint8_t *seen = calloc(65536, 1);
@@ -77,7 +73,16 @@ static void one_address_gives_64000_ports_to_one_endpoint_each_once(void **state
 	for (; add(t, 4, n, 0, &f) == 0; n++)
 		assert_int_equal(seen[port_of(t, f)]++, 0);
 	assert_in_range(n, 64000, PORTS);
-	assert_int_equal(add(t, 4, n, 0, &f), -EADDRNOTAVAIL);
+	for (uint32_t i = 0; i < 1000; i++) {
+		int ret = add(t, 4, n, 0, &f);
+
+		assert_true(ret == 0 || ret == -EADDRNOTAVAIL);
+		if (ret == 0) {
+			assert_int_equal(seen[port_of(t, f)]++, 0);
+			n++;
+		}
+	}
+	assert_in_range(n, 64000, PORTS);
 	free(seen);
 	free(t);
 }
@@ -129,12 +134,11 @@ static void addresses_take_turns(void **state) {
 
 static void without_an_address_there_is_no_port(void **state) {
 	struct flow_table *t = table(64, 0);
-	struct flow_origin o;
 	struct flow *f = NULL;
 
 	assert_int_equal(add(t, 4, 1, 0, &f), -EADDRNOTAVAIL);
 	assert_null(f);
-	assert_false(flow_snat_find(t, 4, flow_snat_hash(t, 4, 5, 0, 2000), 5, 0, 2000, &o));
+	assert_null(fixture_snat(t, 4, 5, 0, 2000));
 	assert_int_equal(flow_stats(t)->created, 0);
 	free(t);
 }
@@ -281,12 +285,10 @@ static void a_port_is_never_given_twice(void **state) {
 
 static struct snat *entry_of(const struct flow_table *t, const struct flow *f) {
 	const struct flow_record *r = flow_record(t, 4, f);
-	uint16_t port = (uint16_t)r->snat_port;
-	struct flow_origin o = {.entry = NULL};
+	struct snat *s = fixture_snat(t, 4, 5, r->snat_index, (uint16_t)r->snat_port);
 
-	assert_true(flow_snat_find(t, 4, flow_snat_hash(t, 4, 5, r->snat_index, port), 5,
-				   r->snat_index, port, &o));
-	return o.entry;
+	assert_non_null(s);
+	return s;
 }
 
 static void an_entry_vouches_for_what_is_established(void **state) {
