@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The short way of a new flow to its backend, in three short passes over a burst's new flows: each reads what the one before has fetched.
 #include "dataplane/lane.h"
+#include "flow/flow_create.h"
 
 // What no flow vouches for yet: that the addresses are hosts', and the client's is none of ours.
 LANE bool is_sound(const struct tables *t, const struct lane *l, const uint8_t family) {
@@ -38,14 +39,15 @@ LANE void choose(const struct lane_burst *b, struct lane *l) {
 
 	l->backend = s->usable[s->table.size == 0 ? 0 : maglev_find(&s->table, l->choice)];
 	rte_prefetch0(&b->t->backends[l->backend]);
+	flow_prefetch_count(b->flows, l->backend);
 }
 
 LANE bool is_fullnat(const struct lane *l) {
 	return l->frontend.mode == TABLES_FULLNAT;
 }
 
-static void draw_all(const struct lane_burst *b, struct lane *const *new, uint16_t n,
-		     uint8_t family) {
+LANE void draw_all(const struct lane_burst *b, struct lane *const *new, uint16_t n,
+		   const uint8_t family) {
 	struct flow_ahead ahead = {.of = {{0}}};
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -55,7 +57,7 @@ static void draw_all(const struct lane_burst *b, struct lane *const *new, uint16
 		if (!is_fullnat(l))
 			continue;
 		set_own_ports(b->w, b->t, &f);
-		l->drawn = flow_port_draw(b->flows, family, &f, &ahead);
+		flow_port_draw(b->flows, family, &f, &ahead, &l->drawn);
 	}
 }
 

@@ -169,7 +169,7 @@ struct flow_new {
 	const struct flow_ports *ports;
 	uint16_t rss_part;
 	struct flow_draw
-		drawn; // FLOW_BACK_SNAT: flow_port_draw()'s, which saves a search where it is right
+		drawn; // FLOW_BACK_SNAT: flow_port_draw()'s (flow_create.h), which saves a search where it is right
 };
 
 // Errors, nothing is then changed but what eviction removed: -ENOSPC no room and none to evict; -EDQUOT the half-open share is used up and neither
@@ -177,10 +177,6 @@ struct flow_new {
 // (FLOW_BACK_SNAT) no free port. The key must not be in the table.
 int flow_create(struct flow_table *t, const struct flow_key *k, uint64_t hash,
 		const struct flow_new *n, uint32_t now, struct flow **out);
-// Before a burst of flow_create() with FLOW_BACK_SNAT: the port that the endpoint comes to when those drawn before have been taken. Its
-// bucket is then on its way. Reads endpoint, ports and rss_part; changes nothing but *ahead.
-struct flow_draw flow_port_draw(const struct flow_table *t, uint8_t family,
-				const struct flow_new *n, struct flow_ahead *ahead);
 // Remove a forward entry with everything that belongs to it (reverse entry, SNAT port, count).
 void flow_remove(struct flow_table *t, uint8_t family, struct flow *f, uint32_t now);
 

@@ -6,10 +6,13 @@
 //     flow_create.h  a new flow that finds everything as usual, inline
 //     create.c  every other one: shares, eviction, reverse entries
 //     snat.c    SNAT ports and their table
+//     snat_space.h   the ports that a worker may draw
 #ifndef SLUICE_FLOW_FLOW_PRIVATE_H
 #define SLUICE_FLOW_FLOW_PRIVATE_H
 
 #include "flow/flow.h"
+
+#define FLOW_CORE static inline __attribute__((always_inline))
 
 // The key that an entry of the table has.
 static inline struct flow_key flow_key_of(uint8_t family, const struct flow *f) {

@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct snat6) == 32, "two to a cache line");
 
 // Where an endpoint's next SNAT port is looked for, and how many it has in use.
 struct snat_cursor {
-	uint32_t index : 6, step : 16; // SNAT address; the worker's step-th port
+	uint32_t at; // a place in the worker's ports (snat_space.h)
 	uint32_t used;
 };
 _Static_assert(sizeof(struct snat_cursor) == 8, "");
@@ -185,18 +185,6 @@ static inline struct snat *snat_slot(const struct flow_table *t, uint8_t family,
 
 static inline struct snat_cursor *snat_cursor_of(const struct flow_table *t, uint32_t endpoint) {
 	return (struct snat_cursor *)flow_at(t, t->cursors_at) + endpoint;
-}
-
-// Where it stands.
-static inline uint32_t snat_cursor_word(const struct snat_cursor *c) {
-	uint32_t word;
-
-	memcpy(&word, c, sizeof(word));
-	return word;
-}
-
-static inline void snat_set_cursor(struct flow_table *t, uint32_t endpoint, uint32_t word) {
-	memcpy(snat_cursor_of(t, endpoint), &word, sizeof(word));
 }
 
 static inline uint32_t *snat_addr6(const struct snat *s) {

@@ -14,7 +14,7 @@
 #include <errno.h>
 
 #include "flow/flow_create.h"
-#include "flow/ports.h"
+#include "flow/snat_space.h"
 
 // Candidates looked at. With 1 port of 100 free, one search of 29,000 misses all of them; with 1 of 4 free, none ever will.
 #define PROBES 1024
@@ -28,7 +28,7 @@ enum judgement { TAKEN, RESTS, AWAY, GOOD };
 
 struct candidate {
 	struct flow_port port;
-	struct snat_cursor at;
+	struct snat_place at;
 };
 
 // Endpoints begin at different ports, others at each start: a backend then rarely sees one that it has in TIME_WAIT.
@@ -37,70 +37,13 @@ void snat_init(struct flow_table *t) {
 	for (uint32_t i = 0; i < t->max_endpoints; i++) {
 		uint32_t random = (uint32_t)flow_mix(t->key[0] ^ i, t->key[1]);
 
-		snat_cursor_of(t, i)->step = flow_scale(random, t->n_ports) & 0xffff;
+		snat_cursor_of(t, i)->at = snat_place_word(
+			(struct snat_place){.step = flow_scale(random, t->n_ports)});
 	}
 }
 
-// The ports that a search goes through: the worker's own towards an endpoint, step by step on each SNAT address.
-struct space {
-	const struct flow_table *t;
-	const struct flow_ports *rss; // NULL: its slice
-	uint16_t rss_part;            // of the endpoint
-	uint8_t family, n_snat;
-	uint32_t n, stride; // steps on an address, a leap
-};
-
-static struct space space_of(const struct flow_table *t, uint8_t family, const struct flow_new *n) {
-	return (struct space){
-		.t = t,
-		.rss = n->ports,
-		.rss_part = n->rss_part,
-		.family = family,
-		.n_snat = t->n_snat[family != 4],
-		.n = n->ports != NULL ? n->ports->n : t->n_ports,
-		.stride = n->ports != NULL ? n->ports->stride : t->port_stride,
-	};
-}
-
-// Where the endpoint's search begins. At first the cursor is anywhere below 65536.
-static struct snat_cursor start_of(const struct space *s, const struct snat_cursor *cursor) {
-	struct snat_cursor at = *cursor;
-
-	if (at.step >= s->n)
-		at.step = flow_scale((uint32_t)at.step << 16, s->n) & 0xffff;
-	return at;
-}
-
-// The port that a cursor stands at. This and the two that follow are all that decides which ports are a worker's own.
-static uint16_t port_at(const struct space *s, struct snat_cursor at) {
-	const struct rss *r;
-
-	if (s->rss == NULL)
-		return (uint16_t)(s->t->first_port + (uint32_t)at.step * s->t->workers);
-	r = s->rss->rss;
-	return rss_port_at(r, s->family, s->rss->worker,
-			   s->rss_part ^ r->of[s->family != 4].snat[at.index], at.step);
-}
-
-static struct snat_cursor step_by(const struct space *s, struct snat_cursor at, uint32_t n) {
-	uint32_t step = at.step + n;
-
-	at.step = (step >= s->n ? step - s->n : step) & 0xffff;
-	return at;
-}
-
-static struct snat_cursor step_next(const struct space *s, struct snat_cursor at, bool leap) {
-	uint32_t index = at.index + 1;
-	bool round = index >= s->n_snat;
-
-	at.index = round ? 0 : index & 63;
-	if (leap)
-		return step_by(s, at, s->stride);
-	return round ? step_by(s, at, 1) : at;
-}
-
 // So many ports the endpoint can have in use, over all SNAT addresses.
-static uint32_t usable_in(const struct space *s) {
+static uint32_t usable_in(const struct snat_space *s) {
 	uint32_t n = 0;
 
 	if (s->rss == NULL)
@@ -111,7 +54,7 @@ static uint32_t usable_in(const struct space *s) {
 	return n;
 }
 
-static bool is_used_up(const struct space *s, uint32_t used) {
+static bool is_used_up(const struct snat_space *s, uint32_t used) {
 	uint32_t least = s->rss == NULL ? s->n : s->rss->least[s->family != 4];
 
 	return used >= least * s->n_snat && used >= usable_in(s);
@@ -192,47 +135,21 @@ static enum judgement judge(const struct flow_table *t, uint8_t family, uint32_t
 }
 
 // Name the next n candidates from *at on and fetch their buckets.
-static void name_group(const struct space *s, uint32_t endpoint, struct snat_cursor *at,
+static void name_group(const struct snat_space *s, uint32_t endpoint, struct snat_place *at,
 		       struct candidate *c, unsigned n, bool leap) {
 	for (unsigned i = 0; i < n; i++) {
-		uint16_t port = port_at(s, *at);
+		uint16_t port = snat_port_at(s, *at);
 
 		c[i].at = *at;
 		c[i].port.is = (struct flow_draw){
 			.hash = flow_snat_hash(s->t, s->family,
-					       flow_snat_key(endpoint, at->index, port)),
+					       flow_snat_key(endpoint, (uint8_t)at->index, port)),
 			.port = port,
-			.index = at->index,
+			.index = (uint8_t)at->index,
 		};
 		flow_snat_prefetch(s->t, s->family, c[i].port.is.hash);
-		*at = step_next(s, *at, leap);
+		*at = snat_step_next(s, *at, leap);
 	}
-}
-
-static struct snat_cursor cursor_at(uint32_t word) {
-	struct snat_cursor at = {.used = 0};
-
-	memcpy(&at, &word, sizeof(word));
-	return at;
-}
-
-struct flow_draw flow_port_draw(const struct flow_table *t, uint8_t family,
-				const struct flow_new *n, struct flow_ahead *ahead) {
-	const struct space space = space_of(t, family, n);
-	struct flow_ahead_of *last = &ahead->of[n->endpoint % FLOW_AHEAD];
-	bool first = last->endpoint != n->endpoint + 1;
-	uint32_t word = first ? snat_cursor_word(snat_cursor_of(t, n->endpoint)) : last->next;
-	struct snat_cursor cursor = cursor_at(word), at = start_of(&space, &cursor),
-			   next = step_next(&space, at, false);
-	struct flow_draw d = {.at = word,
-			      .next = snat_cursor_word(&next),
-			      .port = port_at(&space, at),
-			      .index = at.index};
-
-	d.hash = flow_snat_hash(t, family, flow_snat_key(n->endpoint, d.index, d.port));
-	flow_snat_prefetch(t, family, d.hash);
-	*last = (struct flow_ahead_of){n->endpoint + 1, d.next};
-	return d;
 }
 
 struct search {
@@ -242,8 +159,8 @@ struct search {
 };
 
 // Judge n candidates; true when one is good, *at then follows it.
-static bool judge_group(const struct space *space, uint32_t endpoint, struct candidate *c,
-			unsigned n, uint32_t now, struct search *s, struct snat_cursor *at) {
+static bool judge_group(const struct snat_space *space, uint32_t endpoint, struct candidate *c,
+			unsigned n, uint32_t now, struct search *s, struct snat_place *at) {
 	for (unsigned i = 0; i < n; i++) {
 		enum judgement is = judge(space->t, space->family, endpoint, &c[i].port, now);
 		uint32_t rested = is == RESTS ? now - c[i].port.slot->word : 0;
@@ -251,7 +168,7 @@ static bool judge_group(const struct space *space, uint32_t endpoint, struct can
 		if (is > s->is || (is == RESTS && s->is == RESTS && rested > s->rested))
 			*s = (struct search){.best = c[i].port, .is = is, .rested = rested};
 		if (is == GOOD) {
-			*at = step_next(space, c[i].at, false);
+			*at = snat_step_next(space, c[i].at, false);
 			return true;
 		}
 	}
@@ -260,9 +177,9 @@ static bool judge_group(const struct space *space, uint32_t endpoint, struct can
 
 int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *new, uint32_t now,
 		 struct flow_port *out) {
-	const struct space space = space_of(t, family, new);
-	struct snat_cursor *cursor = snat_cursor_of(t, new->endpoint),
-			   at = start_of(&space, cursor);
+	const struct snat_space space = snat_space_of(t, family, new);
+	struct snat_cursor *cursor = snat_cursor_of(t, new->endpoint);
+	struct snat_place at = snat_place_of(&space, cursor->at);
 	uint32_t total = space.n * space.n_snat;
 	uint32_t bound = total < PROBES ? total : PROBES;
 	struct search s = {.is = TAKEN};
@@ -282,8 +199,7 @@ int snat_propose(struct flow_table *t, uint8_t family, const struct flow_new *ne
 		if (judge_group(&space, new->endpoint, c, group, now, &s, &at))
 			break;
 	}
-	cursor->index = at.index;
-	cursor->step = at.step;
+	cursor->at = snat_place_word(at);
 	if (s.is == TAKEN)
 		return -EADDRNOTAVAIL;
 	*out = s.best;

@@ -36,7 +36,7 @@ struct tuple_slot6 {
 };
 
 #define TUPLE_FILTER_SHIFT                                                                         \
-	2 // bits of the filter for each slot: of absent keys 6 in 100 pass it, in large maps 12
+	4 // bits of the filter for each slot: of absent keys 2 in 100 pass it, in large maps 3
 
 struct tuple_map {
 	uint32_t mask4, mask6;  // slots - 1

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
+#include "flow/flow_create.h"
 #include "flow/ports.h"
 #include "flow_fixture.h"
 #include "net/rss.h"
@@ -180,7 +181,7 @@ static void check_drawn(const struct bed *b, uint8_t family) {
 			const struct snat *s;
 			struct flow *f;
 
-			n.drawn = flow_port_draw(t, family, &n, &ahead);
+			flow_port_draw(t, family, &n, &ahead, &n.drawn);
 			assert_int_equal(fixture_create(t, &k, &n, 0, &f), 0);
 			r = flow_record(t, family, f);
 			assert_in_range(r->snat_port, FLOW_FIRST_PORT, 65535);

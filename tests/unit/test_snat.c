@@ -2,6 +2,7 @@
 // SNAT ports: unique per endpoint, address and port; in turn; rested; bounded even where few are free.
 #include <errno.h>
 
+#include "flow/flow_create.h"
 #include "flow_fixture.h"
 
 #define PORTS (65536 - FLOW_FIRST_PORT)
@@ -23,7 +24,7 @@ static int add(struct flow_table *t, uint8_t family, uint32_t n, uint32_t now, s
 	struct flow_new new = fullnat;
 
 	if (n % 2 == 0) // with or without, ports come in the same turn
-		new.drawn = flow_port_draw(t, family, &new, &ahead);
+		flow_port_draw(t, family, &new, &ahead, &new.drawn);
 	return fixture_create(t, &k, &new, now, f);
 }
 
