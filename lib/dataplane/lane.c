@@ -28,14 +28,17 @@ void bench_lap(const char *pass);
 #endif
 
 static uint16_t pass_all(const struct lane_burst *b, struct lane *lanes, uint16_t n,
-			 struct rte_mbuf **rest, uint16_t n_rest, uint8_t family) {
-	bool others = lane_name(b, lanes, n, family);
+			 uint16_t answers, struct rte_mbuf **rest, uint16_t n_rest,
+			 uint8_t family) {
+	bool others = true, sought = answers < n;
 
+	if (sought)
+		others = lane_name(b, lanes, n, family);
 	LAP("name");
 	if (others)
-		lane_name_answers(b, lanes, n, family);
+		sought |= lane_name_answers(b, lanes, n, family);
 	LAP("answers");
-	if (lane_find(b, lanes, n, family))
+	if (sought && lane_find(b, lanes, n, family))
 		lane_choose(b, lanes, n, family);
 	LAP("find");
 	n_rest = lane_deliver(b, lanes, n, rest, n_rest, family);
@@ -57,8 +60,8 @@ uint16_t lane_burst(struct worker *w, const struct tables *t, struct rte_mbuf **
 
 	LAP("read");
 	if (n4 > 0)
-		lanes.rest = pass_all(&b, w->lanes, n4, rest, lanes.rest, 4);
+		lanes.rest = pass_all(&b, w->lanes, n4, lanes.answers[0], rest, lanes.rest, 4);
 	if (n6 > 0)
-		lanes.rest = pass_all(&b, lanes.begin6, n6, rest, lanes.rest, 6);
+		lanes.rest = pass_all(&b, lanes.begin6, n6, lanes.answers[1], rest, lanes.rest, 6);
 	return lanes.rest;
 }

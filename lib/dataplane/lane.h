@@ -31,6 +31,7 @@ struct lane_burst {
 
 struct lanes { // how far they are filled: IPv4 grows up, IPv6 down; and the number of packets for the stages
 	struct lane *end4, *begin6;
+	uint16_t answers[2]; // of each family, so many seem to be
 	uint16_t rest;
 };
 
@@ -39,8 +40,8 @@ struct lanes lane_read(const struct tables *t, struct lane *lanes, struct rte_mb
 		       struct rte_mbuf **rest);
 // Frontends, and the buckets of their flows. True when some packets are not to a frontend.
 bool lane_name(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family);
-// The same for those: endpoints, and the flows that their answers belong to.
-void lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family);
+// The same for those: endpoints, and the flows that their answers belong to. True when some of these must be found.
+bool lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family);
 // Flows. True when some packets have none.
 bool lane_find(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family);
 // Backends for those that may begin one.

@@ -27,9 +27,10 @@ struct deliver { // what a pass reads for every packet; as struct lane_burst, wh
 
 // False: its MAC is not known.
 LANE bool use_nexthop(const struct deliver *d, uint32_t nexthop, struct hop *out) {
-	uint64_t word = neighbor_word(d->neighbors, nexthop);
+	const struct neighbor_hot *hot = neighbor_use(d->neighbors, nexthop);
+	uint64_t word = __atomic_load_n(&hot->word, __ATOMIC_RELAXED);
 
-	out->port = neighbor_port(d->neighbors, nexthop);
+	out->port = hot->port;
 	out->via = &d->ports[out->port];
 	out->tx = &d->b.w->tx[out->port];
 	out->mac = rte_cpu_to_be_64(word << 16);

@@ -68,8 +68,12 @@ bool lane_name(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8
 
 // --- answers ---
 
+struct named { // what there is among a burst's answers: flows to be found, and snat entries
+	bool flows, snats;
+};
+
 LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref local,
-		    struct endpoint_ref endpoint, const uint8_t family) {
+		    struct endpoint_ref endpoint, struct named *named, const uint8_t family) {
 	uint16_t port = rte_be_to_cpu_16(dst_port_of(l, family));
 
 	l->way = WAY_BACK_SNAT;
@@ -83,22 +87,25 @@ LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref
 	l->hash = flow_snat_hash(b->flows, family, l->want.a);
 	l->snat = flow_snat_home(b->flows, family, l->hash);
 	flow_snat_prefetch(b->flows, family, l->hash);
+	named->snats = true;
 	return true;
 }
 
 LANE bool name_dnat(const struct lane_burst *b, struct lane *l, struct endpoint_ref endpoint,
-		    const uint8_t family) {
+		    struct named *named, const uint8_t family) {
 	if (!endpoint.dnat || endpoint.ambiguous)
 		return false;
 	set_key_of(l, dst_of(l, family), dst_port_of(l, family), endpoint.frontend, family);
 	if (!b->any_owner && !is_kept(b, l, owner_of_key(b, l, endpoint.owner_by_address, family)))
 		return true;
 	name_flow(b->flows, l, false, family);
+	named->flows = true;
 	return true;
 }
 
 // False: out of the ordinary.
-LANE bool name_answer(const struct lane_burst *b, struct lane *l, const uint8_t family) {
+LANE bool name_answer(const struct lane_burst *b, struct lane *l, struct named *named,
+		      const uint8_t family) {
 	struct endpoint_ref endpoint;
 	struct local_ref local;
 	uint32_t dst[4];
@@ -107,28 +114,24 @@ LANE bool name_answer(const struct lane_burst *b, struct lane *l, const uint8_t 
 		return false;
 	l->endpoint = endpoint.id;
 	if (!endpoint.fullnat) // a flow's client is not at an address of ours
-		return name_dnat(b, l, endpoint, family);
+		return name_dnat(b, l, endpoint, named, family);
 	memcpy(dst, dst_of(l, family), family == 4 ? 4 : 16);
 	if (tuple_find(b->t->local_map, family, dst, 0, 0, &local))
-		return name_snat(b, l, local, endpoint, family);
-	return name_dnat(b, l, endpoint, family);
+		return name_snat(b, l, local, endpoint, named, family);
+	return name_dnat(b, l, endpoint, named, family);
 }
 
-// True when some are answers of fullnat.
-LANE bool name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n,
-		       const uint8_t family) {
-	bool origins = false;
+LANE struct named name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+			       const uint8_t family) {
+	struct named named = {false, false};
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 
-		if (l->way != WAY_BACK_DNAT)
-			continue;
-		if (!name_answer(b, l, family))
+		if (l->way == WAY_BACK_DNAT && !name_answer(b, l, &named, family))
 			l->way = WAY_ASIDE;
-		origins |= l->way == WAY_BACK_SNAT;
 	}
-	return origins;
+	return named;
 }
 
 // Nothing in the flow could change, nor would anybody be told.
@@ -137,9 +140,11 @@ LANE bool is_vouched(const struct lane_burst *b, const struct lane *l, const str
 	       flow_snat_vouches(b->flows, s, l->endpoint_gen, b->now);
 }
 
-// The snat entry names the flow.
-LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t n,
+// The snat entry names the flow. True when some must be found.
+LANE bool name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t n,
 		       const uint8_t family) {
+	bool sought = false;
+
 	for (uint16_t i = 0; i < n; i++) {
 		struct lane *l = &lanes[i];
 		struct snat *s;
@@ -159,21 +164,21 @@ LANE void name_origins(const struct lane_burst *b, struct lane *lanes, uint16_t 
 		} else {
 			l->snat = s;
 			name_flow(b->flows, l, false, family);
+			sought = true;
 		}
 	}
+	return sought;
 }
 
-LANE void name_all_answers(const struct lane_burst b, struct lane *lanes, uint16_t n,
+LANE bool name_all_answers(const struct lane_burst b, struct lane *lanes, uint16_t n,
 			   const uint8_t family) {
-	if (name_answers(&b, lanes, n, family))
-		name_origins(&b, lanes, n, family);
+	struct named named = name_answers(&b, lanes, n, family);
+
+	return (named.snats && name_origins(&b, lanes, n, family)) | named.flows;
 }
 
-void lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
-	if (family == 4)
-		name_all_answers(*b, lanes, n, 4);
-	else
-		name_all_answers(*b, lanes, n, 6);
+bool lane_name_answers(const struct lane_burst *b, struct lane *lanes, uint16_t n, uint8_t family) {
+	return family == 4 ? name_all_answers(*b, lanes, n, 4) : name_all_answers(*b, lanes, n, 6);
 }
 
 // --- flows ---

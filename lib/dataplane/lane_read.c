@@ -65,6 +65,7 @@ LANE bool read_frame(const struct tables *t, struct rte_mbuf *m, struct lanes *t
 	if (ethertype == rte_cpu_to_be_16(0x0800)) {
 		if (!read_packet(t, to->end4, m, ip, l2_len, len, 4))
 			return false;
+		to->answers[0] += to->end4->way != WAY_IN;
 		to->end4++;
 		return true;
 	}
@@ -72,6 +73,7 @@ LANE bool read_frame(const struct tables *t, struct rte_mbuf *m, struct lanes *t
 	    !read_packet(t, to->begin6 - 1, m, ip, l2_len, len, 6))
 		return false;
 	to->begin6--;
+	to->answers[1] += to->begin6->way != WAY_IN;
 	return true;
 }
 

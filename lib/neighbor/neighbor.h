@@ -89,13 +89,18 @@ uint64_t neighbor_peek(const struct neighbor_table *t, uint32_t id);
 // The id for (port, address), or NEIGHBOR_NONE.
 uint32_t neighbor_find(const struct neighbor_table *t, uint16_t port, uint8_t family,
 		       const uint32_t addr[4]);
-// The word of an entry; marks it used (a store only when it was not marked, so the line stays shared).
-static inline uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
+// Marks an entry used (a store only when it was not marked, so the line stays shared).
+static inline const struct neighbor_hot *neighbor_use(const struct neighbor_table *t, uint32_t id) {
 	struct neighbor_hot *hot = (struct neighbor_hot *)(uintptr_t)&t->hot[id];
 
 	if (!__atomic_load_n(&hot->used, __ATOMIC_RELAXED))
 		__atomic_store_n(&hot->used, 1, __ATOMIC_RELAXED);
-	return __atomic_load_n(&hot->word, __ATOMIC_RELAXED);
+	return hot;
+}
+
+// And its word.
+static inline uint64_t neighbor_word(const struct neighbor_table *t, uint32_t id) {
+	return __atomic_load_n(&neighbor_use(t, id)->word, __ATOMIC_RELAXED);
 }
 
 static inline uint16_t neighbor_port(const struct neighbor_table *t, uint32_t id) {

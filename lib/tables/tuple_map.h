@@ -100,13 +100,16 @@ static inline bool tuple_maybe6(const struct tuple_map *m, uint64_t hash) {
 // Searches in two steps, for those who fetch the slot in between. *value gets 8 bytes.
 static inline bool tuple_find4_from(const struct tuple_map *m, uint32_t start, uint64_t key,
 				    void *value) {
-	for (uint32_t i = start; m->slots4[i].key != 0; i = (i + 1) & m->mask4) {
-		if (m->slots4[i].key == key) {
-			memcpy(value, &m->slots4[i].value, sizeof(uint64_t));
+	for (uint32_t i = start;; i = (i + 1) & m->mask4) {
+		const struct tuple_slot4 *s = &m->slots4[i];
+
+		if (s->key == key) {
+			memcpy(value, &s->value, sizeof(uint64_t));
 			return true;
 		}
+		if (s->key == 0)
+			return false;
 	}
-	return false;
 }
 
 static inline bool tuple_find6_from(const struct tuple_map *m, uint32_t start,
