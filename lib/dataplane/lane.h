@@ -31,7 +31,7 @@ struct lane_burst {
 
 struct lanes { // how far they are filled: IPv4 grows up, IPv6 down; and the number of packets for the stages
 	struct lane *end4, *begin6;
-	uint16_t answers[2]; // of each family, so many seem to be
+	uint16_t answers[2]; // IPv4, IPv6: packets to no frontend, so perhaps answers
 	uint16_t rest;
 };
 

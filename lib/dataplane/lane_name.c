@@ -75,15 +75,15 @@ struct named { // what there is among a burst's answers: flows to be found, and 
 LANE bool name_snat(const struct lane_burst *b, struct lane *l, struct local_ref local,
 		    struct endpoint_ref endpoint, struct named *named, const uint8_t family) {
 	uint16_t port = rte_be_to_cpu_16(dst_port_of(l, family));
+	uint8_t index = (uint8_t)local.snat_index;
 
 	l->way = WAY_BACK_SNAT;
 	l->endpoint_gen = (uint8_t)endpoint.gen;
 	if (!(local.kinds & LOCAL_SNAT) || port < FLOW_FIRST_PORT)
 		return false;
-	if (!b->any_owner &&
-	    !is_kept(b, l, tables_back_owner(b->t, family, endpoint, local.snat_index & 63, port)))
+	if (!b->any_owner && !is_kept(b, l, tables_back_owner(b->t, family, endpoint, index, port)))
 		return true;
-	l->want.a = flow_snat_key(endpoint.id, local.snat_index & 63, port);
+	l->want.a = flow_snat_key(endpoint.id, index, port);
 	l->hash = flow_snat_hash(b->flows, family, l->want.a);
 	l->snat = flow_snat_home(b->flows, family, l->hash);
 	flow_snat_prefetch(b->flows, family, l->hash);

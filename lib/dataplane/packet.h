@@ -75,7 +75,8 @@ struct lane {
 	uint64_t
 		hash; // the slot where that search begins; then of the snat entry; then of the flow's key
 	struct flow *flow; // the first slot of its bucket; then the entry, or NULL
-	struct snat *snat; // of fullnat's answers: the first slot of its bucket; then the entry
+	struct snat *
+		snat; // of fullnat's answers: the first slot of its bucket; then the entry, unless that vouches
 	struct frontend_ref frontend;
 	struct flow_words
 		want; // the flow's key, as its entry has it; until it is known a: the snat entry's

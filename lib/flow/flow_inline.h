@@ -95,17 +95,6 @@ static inline struct flow *flow_match(uint8_t family, struct flow *bucket, const
 	return f->state == FLOW_FREE ? NULL : f;
 }
 
-static inline uint32_t flow_chain_in(uint8_t family, const struct flow *bucket) {
-	const struct flow *f = bucket;
-	uint32_t chain = f->chain;
-
-	for (unsigned i = 1; i < flow_ways_of(family); i++) {
-		f += family == 4 ? 1 : 2;
-		chain |= (uint32_t)f->chain << (4 * i);
-	}
-	return chain;
-}
-
 // The entry, expired or not; home is flow_home(t, family, hash). addr: IPv6's only.
 static inline struct flow *flow_seek(const struct flow_table *t, uint8_t family, const void *addr,
 				     struct flow_words want, uint64_t hash, struct flow *home) {

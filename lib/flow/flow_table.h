@@ -158,12 +158,19 @@ static inline uint32_t flow_chain_max(uint8_t family) {
 
 // The chain: the bits of all entries of a bucket are one number, how many entries that belong here first live in their
 // second bucket. At its largest value it stays there for good: look-ups are then right and one line slower.
-static inline uint32_t flow_chain(const struct flow_table *t, uint8_t family, uint32_t bucket) {
-	uint32_t chain = 0;
+static inline uint32_t flow_chain_in(uint8_t family, const struct flow *bucket) {
+	const struct flow *f = bucket;
+	uint32_t chain = f->chain;
 
-	for (unsigned i = 0; i < flow_ways_of(family); i++)
-		chain |= (uint32_t)flow_slot(t, family, bucket, i)->chain << (4 * i);
+	for (unsigned i = 1; i < flow_ways_of(family); i++) {
+		f += family == 4 ? 1 : 2;
+		chain |= (uint32_t)f->chain << (4 * i);
+	}
 	return chain;
+}
+
+static inline uint32_t flow_chain(const struct flow_table *t, uint8_t family, uint32_t bucket) {
+	return flow_chain_in(family, flow_slot(t, family, bucket, 0));
 }
 
 // A free slot of a bucket, NULL: none. Without a branch for each: which one it is is random.

@@ -84,8 +84,11 @@ class Program:
 
     def check(self):
         if self.popen.poll() is not None:
-            raise self.failure(f"{Path(self.popen.args[0]).name}: " + " ".join(self.log.read_text(errors="replace").splitlines()[-3:]))
+            raise self.failure(f"{Path(self.popen.args[0]).name}: {self.last_words()}")
         return True
+
+    def last_words(self):
+        return " ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
     def pause(self):
         self.popen.send_signal(signal.SIGSTOP)
@@ -129,7 +132,7 @@ class Testpmd(Program):
                 if found := re.search(rb"RX-packets: (\d+).*?TX-packets: (\d+).*?####", log.read(), re.S):
                     return int(found.group(1))
             time.sleep(0.001)
-        raise self.failure("testpmd does not say what it sent")
+        raise self.failure(f"testpmd does not say what it sent; its last words: {self.last_words()}")
 
 
 class UnixConnection(http.client.HTTPConnection):
